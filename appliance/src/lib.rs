@@ -1,1 +1,48 @@
-//! The runtime.
+//! `vcc`, the connector: PID 1 of its own appliance, and an ordinary service everywhere else.
+//!
+//! One program in three places: [`init`] brings a machine up and watches over the service; [`service`] is what people
+//! and other connectors talk to; [`command`] is the command line.
+//!
+//! ```no_run
+//! use appliance::role::Role;
+//! use appliance::service::{Options, run};
+//!
+//! run(&Options {
+//!     role: Role::Node,
+//!     state: "/var/lib/vcc".into(),
+//!     listen: "127.0.0.1:8443".parse()?,
+//!     machine: None,
+//!     heartbeat: None,
+//!     fault: None,
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`command`] | the command line |
+//! | [`init`] | PID 1: drivers, network, environment, state disk, consoles, watchdogs, power |
+//! | [`service`] | the service's life, and what every request can ask about |
+//! | [`http`], [`api`] | the HTTPS server and its limits; the resources |
+//! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
+//! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
+//! | [`check`], [`role`], [`hostname`] | words that all of them use |
+//! | [`error`], [`log`], [`file`](mod@file) | failures, lines for the console, small files |
+#![deny(unsafe_code)]
+
+pub mod api;
+pub mod check;
+pub mod command;
+pub mod error;
+pub mod file;
+pub mod hostname;
+pub mod http;
+pub mod identity;
+pub mod init;
+pub mod log;
+pub mod machine;
+pub mod product;
+pub mod role;
+pub mod service;
+pub mod store;
+mod sys;

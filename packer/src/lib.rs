@@ -1,1 +1,39 @@
-//! Packing.
+//! From a recipe to a signed virtual appliance, and from the appliance to a running machine.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! let recipe = packer::Recipe::open(Path::new("appliance.toml"))?;
+//! let plan = packer::build::Plan::new(&recipe, None)?;
+//! plan.write(Path::new("appliance.ova"), &mut |_| {})?;
+//! # Ok::<(), packer::Error>(())
+//! ```
+//!
+//! - [`recipe`]: what an appliance is, as a TOML file
+//! - [`debian`]: locked Debian packages, the inputs of boot and state disks
+//! - [`boot_disk`], [`state_disk`]: the disks that are made, not given
+//! - [`build`]: everything into one archive, in one pass
+//! - [`sbom`]: the bill of materials
+//! - [`keygen`]: keys for development
+//! - [`deployment`]: property values for one deployment of a package
+//! - [`machine`]: a virtual machine, run by QEMU
+//! - [`package`]: a package as whoever runs it sees it
+//! - [`output`]: files that appear whole or not at all
+#![forbid(unsafe_code)]
+
+pub mod boot_disk;
+pub mod build;
+pub mod debian;
+pub mod deployment;
+mod error;
+pub mod input;
+pub mod keygen;
+pub mod machine;
+pub mod output;
+pub mod package;
+pub mod recipe;
+pub mod sbom;
+pub mod state_disk;
+
+pub use error::{Error, Result};
+pub use recipe::Recipe;

@@ -1,1 +1,20 @@
-//! Support for the end-to-end tests.
+//! Support for the end-to-end tests: the built commands, the appliance in QEMU, and the counterparts that judge us.
+//!
+//! `make e2e` builds the commands and the package and says where they are; see [`artefacts`].
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a failed expectation of a test is a panic"
+)]
+
+pub mod archive;
+pub mod artefacts;
+pub mod counterpart;
+pub mod disk;
+pub mod ext4;
+pub mod guest;
+pub mod recipe;
+pub mod verdict;
+pub mod web;

@@ -1,0 +1,76 @@
+# `make demo` shows the main job, `make test` runs every test, `make check` guards a commit.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+TARGET := x86_64-unknown-linux-gnu
+CARGO_TARGET_DIR ?= target
+export CARGO_TARGET_DIR
+OVA := $(CARGO_TARGET_DIR)/release/ova
+VCC := $(CARGO_TARGET_DIR)/$(TARGET)/appliance/vcc
+REGISTRY := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src
+# Static, and without the paths of this checkout: the same source gives the same bytes wherever it is built.
+RUNTIME_FLAGS := -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/vcc --remap-path-prefix=$(REGISTRY)=/registry
+KEYS := out/keys
+PACKAGE := out/vcc-node.ova
+
+.PHONY: help demo test check e2e dependencies lint deny unit commands reproducible bench clean
+
+help:
+	@echo "make demo    build, sign, verify and boot an appliance, and talk to it"
+	@echo "make test    every test (installs what it needs)"
+	@echo "make check   format, lints and unit tests"
+	@echo "make bench   sizes and speeds, beside their peers"
+
+dependencies:
+	@scripts/dependencies.sh
+
+# The two commands: `ova`, and `vcc` as the appliance ships it.
+commands: dependencies
+	$(CARGO) build --locked --release -p packer
+	RUSTFLAGS="$(RUNTIME_FLAGS)" $(CARGO) build --locked --profile appliance --target $(TARGET) -p appliance
+	@mkdir -p out
+	@cmp -s $(VCC) out/vcc || cp $(VCC) out/vcc
+
+$(KEYS)/key.pem: | commands
+	$(OVA) keygen $(KEYS)
+
+$(PACKAGE): $(KEYS)/key.pem $(wildcard appliance/*.toml appliance/*.lock appliance/*.txt) | commands
+	$(OVA) build appliance/vcc-node.toml -o $@ --sign $(KEYS)/key.pem --cert $(KEYS)/cert.pem
+
+# The package is made again only where one of the two commands differs from the one that made it.
+.PHONY: package
+package: commands
+	@if [ -e $(PACKAGE) ] && { [ $(OVA) -nt $(PACKAGE) ] || [ out/vcc -nt $(PACKAGE) ]; }; then rm $(PACKAGE); fi
+	@$(MAKE) --no-print-directory $(PACKAGE)
+
+demo: package
+	@scripts/demo.sh $(OVA) $(PACKAGE) $(KEYS)
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+unit:
+	$(CARGO) test --locked -q -p ovf -p image -p packer -p appliance
+
+check: lint unit
+
+deny: dependencies
+	@scripts/deny.sh
+
+e2e: package
+	OVA=$(abspath $(OVA)) PACKAGE=$(abspath $(PACKAGE)) KEYS=$(abspath $(KEYS)) \
+	  $(CARGO) test --locked -p e2e -- --test-threads=2 --nocapture
+
+reproducible: dependencies
+	@scripts/reproducible.sh
+
+test: dependencies lint unit deny e2e reproducible
+
+bench: package
+	benches/appliance.sh $(OVA) $(PACKAGE)
+
+clean:
+	rm -rf out $(CARGO_TARGET_DIR)

@@ -1,0 +1,120 @@
+//! Small files: read under a ceiling, replaced whole.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use crate::error::{Error, Kind, Result};
+
+/// Reads a file of at most `limit` bytes. Works for the files of procfs and sysfs too, which do not tell their size.
+///
+/// # Errors
+/// [`Kind::Ceiling`] for a longer file, [`Kind::Io`] where it cannot be read.
+pub fn read(path: &Path, limit: usize) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(|e| Error::file(path, "open", e))?;
+    let mut bytes = Vec::new();
+    let ceiling = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(ceiling)
+        .read_to_end(&mut bytes)
+        .map_err(|e| Error::file(path, "read", e))?;
+    if bytes.len() > limit {
+        let reason = format!("is longer than {limit} bytes");
+        return Err(Error::new(Kind::Ceiling, path.display().to_string(), reason));
+    }
+    Ok(bytes)
+}
+
+/// Reads a text of at most 4096 bytes, as the kernel offers in procfs and sysfs, without the white space around it.
+///
+/// # Errors
+/// As [`read`], and [`Kind::Malformed`] for bytes that are not UTF-8.
+pub fn text(path: impl AsRef<Path>) -> Result<String> {
+    let path = path.as_ref();
+    let bytes = read(path, 4096)?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(e) => Err(Error::new(Kind::Malformed, path.display().to_string(), "is not UTF-8").because(e)),
+    }
+}
+
+/// Replaces `directory/name` so that after a crash either the old or the new contents are there, whole, and that the
+/// new ones are once this returns.
+///
+/// # Errors
+/// [`Kind::StateFull`], [`Kind::StateReadOnly`] or [`Kind::Io`]; the old contents are still there.
+pub fn replace_durably(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let (temporary, path) = (directory.join(format!("{name}.new")), directory.join(name));
+    let written = write_new(&temporary, bytes, 0o600).and_then(|file| file.sync_all());
+    let renamed = written.and_then(|()| std::fs::rename(&temporary, &path));
+    if let Err(error) = renamed {
+        let _ = std::fs::remove_file(&temporary);
+        return Err(Error::file(&path, "write", error));
+    }
+    sync_directory(directory)
+}
+
+/// Replaces `path` for readers on this machine at once, without waiting for a disk: for files in memory.
+///
+/// # Errors
+/// [`Kind::Io`] and its like; the old contents are still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = path.with_extension("new");
+    write_new(&temporary, bytes, 0o644)
+        .and_then(|_| std::fs::rename(&temporary, path))
+        .map_err(|e| Error::file(path, "write", e))
+}
+
+/// Makes the names in `directory` durable.
+///
+/// # Errors
+/// [`Kind::Io`] and its like.
+pub fn sync_directory(directory: &Path) -> Result<()> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|e| Error::file(directory, "synchronise", e))
+}
+
+/// Writes a file anew, whatever was there under that name.
+pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(bytes)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_above_its_ceiling_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, [0; 11]).unwrap();
+        assert_eq!(read(&path, 10).unwrap_err().kind(), Kind::Ceiling);
+        assert_eq!(read(&path, 11).unwrap().len(), 11);
+    }
+
+    #[test]
+    fn a_replaced_file_has_the_new_contents_and_leaves_nothing_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        replace_durably(directory.path(), "boots", b"1\n").unwrap();
+        replace_durably(directory.path(), "boots", b"2\n").unwrap();
+        assert_eq!(read(&directory.path().join("boots"), 10).unwrap(), b"2\n");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_write_to_a_full_disk_says_full_and_keeps_the_old_contents() {
+        // Every write to this device fails with ENOSPC.
+        let error = std::fs::File::options().write(true).open("/dev/full");
+        let error = error.and_then(|mut file| file.write_all(b"x")).unwrap_err();
+        let path = Path::new("/dev/full");
+        assert_eq!(Error::file(path, "write", error).kind(), Kind::StateFull);
+    }
+}

@@ -1,0 +1,181 @@
+//! The open connections, at most [`LIMIT`]; above that the oldest one without a request under way makes room.
+//!
+//! Refusing newcomers instead would let whoever opens the most idle connections lock everybody else out.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+/// The most connections at once.
+pub const LIMIT: usize = 256;
+
+/// The table of open connections.
+#[derive(Debug, Default)]
+pub struct Connections {
+    table: Mutex<Table>,
+    closed: Notify,
+    evicted: AtomicU64,
+    refused: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    open: BTreeMap<u64, Entry>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    requests: usize,
+    task: Option<AbortHandle>,
+}
+
+/// One connection's place in the table, given back when dropped.
+#[derive(Debug)]
+pub struct Ticket {
+    id: u64,
+    connections: Arc<Connections>,
+}
+
+/// A request under way: its connection is not idle until this is dropped.
+#[derive(Debug)]
+pub struct Busy<'a>(&'a Ticket);
+
+impl Connections {
+    /// Takes a place for a new connection; none if every place has a request under way.
+    pub fn admit(self: &Arc<Self>) -> Option<Ticket> {
+        let mut table = self.lock();
+        if table.open.len() >= LIMIT {
+            let Some(id) = table.oldest_idle() else {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return None;
+            };
+            if let Some(task) = table.open.remove(&id).and_then(|entry| entry.task) {
+                task.abort();
+            }
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        let id = table.next;
+        table.next += 1;
+        table.open.insert(id, Entry::default());
+        Some(Ticket {
+            id,
+            connections: Arc::clone(self),
+        })
+    }
+
+    /// Notes the task that serves connection `id`, so that it can be ended.
+    pub fn started(&self, id: u64, task: AbortHandle) {
+        if let Some(entry) = self.lock().open.get_mut(&id) {
+            entry.task = Some(task);
+        }
+    }
+
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        self.lock().open.len()
+    }
+
+    /// How many were closed to make room.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// How many were refused because all others were busy.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Waits until none is open.
+    pub async fn all_closed(&self) {
+        loop {
+            let closed = self.closed.notified();
+            if self.open() == 0 {
+                return;
+            }
+            closed.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn oldest_idle(&self) -> Option<u64> {
+        let idle = self
+            .open
+            .iter()
+            .find(|(_, entry)| entry.requests == 0 && entry.task.is_some());
+        idle.map(|(&id, _)| id)
+    }
+}
+
+impl Ticket {
+    /// The connection's number in the table.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Marks a request as under way.
+    pub fn busy(&self) -> Busy<'_> {
+        self.count(|requests| requests.saturating_add(1));
+        Busy(self)
+    }
+
+    fn count(&self, change: impl Fn(usize) -> usize) {
+        if let Some(entry) = self.connections.lock().open.get_mut(&self.id) {
+            entry.requests = change(entry.requests);
+        }
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.count(|requests| requests.saturating_sub(1));
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.connections.lock().open.remove(&self.id);
+        self.connections.closed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_newcomer_takes_the_place_of_the_oldest_idle_connection() {
+        let connections = Arc::new(Connections::default());
+        let tickets: Vec<_> = (0..LIMIT).filter_map(|_| connections.admit()).collect();
+        let tasks: Vec<_> = (tickets.iter())
+            .map(|ticket| {
+                let task = tokio::spawn(std::future::pending::<()>());
+                connections.started(ticket.id(), task.abort_handle());
+                task
+            })
+            .collect();
+        let busy = tickets[0].busy();
+        assert!(connections.admit().is_some());
+        assert_eq!(connections.evicted(), 1);
+        tokio::task::yield_now().await;
+        assert!(!tasks[0].is_finished() && tasks[1].is_finished());
+        drop(busy);
+    }
+
+    #[tokio::test]
+    async fn with_every_connection_busy_a_newcomer_is_refused() {
+        let connections = Arc::new(Connections::default());
+        let tickets: Vec<_> = (0..LIMIT).filter_map(|_| connections.admit()).collect();
+        let _busy: Vec<_> = tickets.iter().map(Ticket::busy).collect();
+        assert!(connections.admit().is_none());
+        assert_eq!((connections.refused(), connections.open()), (1, LIMIT));
+    }
+}

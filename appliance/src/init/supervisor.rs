@@ -1,0 +1,438 @@
+//! PID 1's main loop: one thread owns all that is known about the machine, and everything else sends it news.
+//!
+//! ```text
+//! devices ─┐                          ┌─► network, watchdogs, buttons
+//! links ───┤                          │
+//! dhcp ────┼─► Event ─► Supervisor ───┼─► environment ─┬─► service (state disk decided) ─► beats
+//! state ───┤                          ├─► state disk ──┘
+//! signals ─┘                          └─► machine.json, consoles
+//! ```
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use signal_hook::consts::SIGCHLD;
+
+use super::child::{Plan, Service};
+use super::cmdline::Cmdline;
+use super::devices::Arrival;
+use super::environment::{self, Findings, Settings};
+use super::event::Event;
+use super::network::Network;
+use super::power::{Buttons, Power};
+use super::state::{self, Search};
+use super::watchdog::Watchdogs;
+use super::{console, reaper, shutdown};
+use crate::check::{self, Check, NETWORK, Outcome, SERVICE};
+use crate::log;
+use crate::machine::{self, Beat, Machine};
+use crate::product::Product;
+
+/// Time between two feedings of the watchdogs.
+const FEED: Duration = Duration::from_secs(5);
+/// How long drivers may take before the environment is looked for all the same.
+const DRIVERS: Duration = Duration::from_secs(60);
+/// How long a state disk may take to appear after the drivers are there.
+const STATE_DISK_WAIT: Duration = Duration::from_secs(10);
+
+/// All that PID 1 knows.
+pub struct Supervisor {
+    events: Receiver<Event>,
+    sender: SyncSender<Event>,
+    cmdline: Cmdline,
+    product: Product,
+    began: Instant,
+    modules: Option<Check>,
+    environment: Environment,
+    state: State,
+    network: Option<Network>,
+    network_failure: Option<Check>,
+    watchdogs: Watchdogs,
+    buttons: Buttons,
+    service: Service,
+    beat: Option<Beat>,
+    /// What was last reported and printed.
+    machine: Machine,
+    shown: Shown,
+    power: Option<Power>,
+}
+
+enum Environment {
+    Unread,
+    Reading,
+    Known(Box<Findings>),
+}
+
+/// The search for the state disk.
+#[derive(Default)]
+struct State {
+    /// A look is under way.
+    looking: bool,
+    /// Devices came while it was.
+    again: bool,
+    /// When the search counts as failed; known once the drivers are there.
+    until: Option<Instant>,
+    disk: machine::StateDisk,
+    /// What came of it, good or bad; none while there is hope.
+    check: Option<Check>,
+    seen: String,
+}
+
+#[derive(Default, PartialEq)]
+struct Shown {
+    machine: Option<Machine>,
+    beat: Option<Beat>,
+    checks: Vec<Check>,
+}
+
+impl Supervisor {
+    /// Starts with nothing known.
+    pub fn new(events: Receiver<Event>, sender: SyncSender<Event>, cmdline: Cmdline, product: Product) -> Self {
+        let now = Instant::now();
+        let (network, network_failure) = match Network::start(sender.clone()) {
+            Ok(network) => (Some(network), None),
+            Err(error) => {
+                log::error(error.chain());
+                let remedy = "Restart the appliance; install it again if it stays so.";
+                (None, Some(Check::fail(NETWORK, error.chain().to_string(), remedy)))
+            }
+        };
+        Self {
+            service: Service::new(sender.clone(), now),
+            events,
+            sender,
+            cmdline,
+            product,
+            began: now,
+            modules: None,
+            environment: Environment::Unread,
+            state: State::default(),
+            network,
+            network_failure,
+            watchdogs: Watchdogs::default(),
+            buttons: Buttons::default(),
+            beat: None,
+            machine: Machine::default(),
+            shown: Shown::default(),
+            power: None,
+        }
+    }
+
+    /// Runs until the machine is to end, and ends it.
+    pub fn run(mut self) -> ! {
+        self.look_at_all();
+        let power = loop {
+            self.proceed(Instant::now());
+            self.publish();
+            if let Some(power) = self.power {
+                break power;
+            }
+            match self.events.recv_timeout(self.patience(Instant::now())) {
+                Ok(event) => self.take(event),
+                Err(RecvTimeoutError::Timeout) => {}
+                // This struct holds a sender itself: the queue cannot close.
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(FEED),
+            }
+            while let Ok(event) = self.events.try_recv() {
+                self.take(event);
+            }
+        };
+        shutdown::stop(power, &mut self.service, &self.events, self.watchdogs)
+    }
+
+    /// How long nothing has to be done.
+    fn patience(&self, now: Instant) -> Duration {
+        let service = self.service.due().filter(|_| self.may_serve());
+        let state = self.state.until.filter(|_| self.state.check.is_none());
+        let times = [service, state].into_iter().flatten();
+        let waits = times.map(|time| time.saturating_duration_since(now));
+        waits.min().unwrap_or(FEED).min(FEED)
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Signal(SIGCHLD) => self.reap(),
+            Event::Signal(signal) => self.power = self.power.or(Power::of_signal(signal)),
+            Event::PowerButton => self.power = self.power.or(Some(Power::Off)),
+            Event::Arrival(Arrival::Block) => self.look_for_state(),
+            Event::Arrival(Arrival::Net) | Event::Links => self.look_at_links(),
+            Event::Arrival(Arrival::Input) => self.buttons.look(&self.sender),
+            Event::Arrival(Arrival::Watchdog) => self.watchdogs.look(),
+            Event::Settled(drivers) => {
+                log::info(format_args!("drivers modules={} uptime={:.2}", drivers.loaded, uptime()));
+                self.modules = Some(drivers.check);
+                self.look_at_all();
+                self.look_for_state();
+                self.settle(Instant::now());
+            }
+            Event::Environment(findings) => self.configure(findings),
+            Event::State(search) => self.found(search),
+            Event::Lease { interface, lease } => {
+                if let Some(network) = &mut self.network {
+                    network.lease(&interface, lease);
+                }
+            }
+            Event::Beat(number, beat) => {
+                if self.service.beat(number, Instant::now()) {
+                    self.beat = Some(beat);
+                }
+            }
+        }
+    }
+
+    fn proceed(&mut self, now: Instant) {
+        if matches!(self.environment, Environment::Unread) && now >= self.began + DRIVERS {
+            log::warn("the drivers take too long; going on with what is there");
+            self.settle(now);
+        }
+        if self.state.check.is_none() && self.state.until.is_some_and(|until| now >= until) {
+            self.state.check = Some(state::missing(&self.state.seen));
+        }
+        if self.may_serve()
+            && let Environment::Known(findings) = &self.environment
+            && self.service.due().is_some_and(|due| now >= due)
+        {
+            let plan = Plan {
+                role: findings.settings.role,
+                fault: self.cmdline.fault,
+            };
+            // The service reads the report when it starts.
+            self.publish();
+            self.service.start_if_due(now, plan);
+        }
+        self.guard(now);
+    }
+
+    /// Feeds the watchdogs as long as the service lives; where there is none, is the watchdog.
+    fn guard(&mut self, now: Instant) {
+        if !self.service.is_wedged(now) {
+            self.watchdogs.feed();
+        } else if self.watchdogs.is_empty() {
+            log::error("the service gives no sign of life and is killed");
+            self.service.signal(Signal::KILL);
+        } else {
+            log::error("the service gives no sign of life; the watchdog resets the machine");
+        }
+    }
+
+    fn may_serve(&self) -> bool {
+        self.state.check.is_some() && matches!(self.environment, Environment::Known(_))
+    }
+
+    fn look_at_all(&mut self) {
+        self.watchdogs.look();
+        self.buttons.look(&self.sender);
+        self.look_at_links();
+    }
+
+    fn look_at_links(&mut self) {
+        if let Some(network) = &mut self.network {
+            network.look();
+        }
+    }
+
+    fn look_for_state(&mut self) {
+        if self.state.disk.mounted {
+            return;
+        }
+        if self.state.looking {
+            self.state.again = true;
+            return;
+        }
+        match state::start(self.sender.clone()) {
+            Ok(()) => self.state.looking = true,
+            Err(error) => log::error(format_args!("cannot look for the state disk: {error}")),
+        }
+    }
+
+    /// All devices are there: the environment can be read, and the state disk has its last chance.
+    fn settle(&mut self, now: Instant) {
+        if !matches!(self.environment, Environment::Unread) {
+            return;
+        }
+        self.state.until = Some(now + STATE_DISK_WAIT);
+        self.environment = Environment::Reading;
+        if let Err(error) = environment::start(self.sender.clone()) {
+            log::error(format_args!("cannot read the environment: {error}"));
+            let check = Check::fail(check::ENVIRONMENT, error.to_string(), "Restart the appliance.");
+            let settings = Settings::default();
+            self.configure(Box::new(Findings { settings, check }));
+        }
+    }
+
+    fn configure(&mut self, findings: Box<Findings>) {
+        let hostname = match &mut self.network {
+            Some(network) => network.configure(&findings.settings),
+            None => findings.settings.hostname.clone().unwrap_or_default(),
+        };
+        if let Err(error) = rustix::system::sethostname(hostname.as_str().as_bytes()) {
+            log::warn(format_args!("the kernel refuses the host name: {error}"));
+        }
+        self.machine.hostname = hostname;
+        self.environment = Environment::Known(findings);
+    }
+
+    fn found(&mut self, search: Search) {
+        self.state.looking = false;
+        let late = self.service.is_running();
+        match search {
+            Search::Missing { seen } => self.state.seen = seen,
+            Search::Unusable { device, check } => {
+                self.state.disk.device = Some(device);
+                self.state.check = Some(check);
+            }
+            Search::Mounted(mounted) => {
+                self.state.disk = machine::StateDisk {
+                    mounted: true,
+                    device: Some(mounted.device),
+                    boots: mounted.boots,
+                };
+                self.state.check = Some(mounted.check);
+                if late {
+                    log::info("the state disk came late; the service starts again with it");
+                    self.service.signal(Signal::TERM);
+                }
+            }
+        }
+        if std::mem::take(&mut self.state.again) {
+            self.look_for_state();
+        }
+    }
+
+    fn reap(&mut self) {
+        for ended in reaper::reap() {
+            let now = Instant::now();
+            if self.service.ended(&ended, now) {
+                let restarts = self.service.deaths();
+                log::error(format_args!("service exited cause={} restarts={restarts}", ended.cause()));
+            }
+            if !self.service.is_running() {
+                self.beat = None;
+            }
+        }
+    }
+
+    /// Tells the service and the consoles what is new.
+    fn publish(&mut self) {
+        self.machine = self.report();
+        if self.shown.machine.as_ref() != Some(&self.machine)
+            && let Err(error) = self.machine.write(Path::new(machine::PATH))
+        {
+            log::error(error.chain());
+        }
+        self.show();
+    }
+
+    fn report(&self) -> Machine {
+        let network = self.network.as_ref();
+        let mut checks = Vec::new();
+        if let Some(check) = &self.state.check {
+            checks.push(check.clone());
+        }
+        checks.extend(network.map(Network::check).or(self.network_failure.clone()));
+        let mut name_servers = Vec::new();
+        if let Environment::Known(findings) = &self.environment {
+            checks.push(findings.check.clone());
+            name_servers.clone_from(&findings.settings.name_servers);
+        }
+        if name_servers.is_empty() {
+            name_servers = network.map(Network::name_servers).unwrap_or_default();
+        }
+        checks.extend(self.modules.clone());
+        if self.service.deaths() > 0 {
+            let reason = format!("the service died {} times since the machine started", self.service.deaths());
+            checks.push(Check::warn(SERVICE, reason, "See the console's lines about it."));
+        }
+        Machine {
+            product: self.product.clone(),
+            hostname: self.machine.hostname.clone(),
+            slot: self.cmdline.slot,
+            on_trial: self.cmdline.on_trial,
+            addresses: network.map(Network::addresses).unwrap_or_default(),
+            name_servers,
+            state: self.state.disk.clone(),
+            watchdogs: self.watchdogs.identities(),
+            service_restarts: self.service.deaths(),
+            checks,
+        }
+    }
+
+    /// Prints what is new, once the service answers.
+    fn show(&mut self) {
+        let mut checks = self.machine.checks.clone();
+        for check in self.beat.iter().flat_map(|beat| &beat.checks) {
+            check::merge(&mut checks, check.clone());
+        }
+        let shown = Shown {
+            machine: Some(self.machine.clone()),
+            beat: self.beat.clone(),
+            checks: told(&checks),
+        };
+        let Environment::Known(findings) = &self.environment else {
+            return;
+        };
+        if shown == self.shown {
+            return;
+        }
+        announce_checks(&self.shown.checks, &shown.checks);
+        if let Some(beat) = &shown.beat
+            && !shown.checks.is_empty()
+        {
+            log::block(&console::banner(&self.machine, findings.settings.role, beat, &shown.checks));
+            announce(&self.machine, beat, &shown.checks);
+        }
+        self.shown = shown;
+    }
+}
+
+/// Checks without what changes all the time while they pass.
+fn told(checks: &[Check]) -> Vec<Check> {
+    let quiet = |check: &Check| match check.status {
+        Outcome::Pass => Check::pass(&check.name, ""),
+        Outcome::Warn | Outcome::Fail => check.clone(),
+    };
+    checks.iter().map(quiet).collect()
+}
+
+fn announce_checks(before: &[Check], now: &[Check]) {
+    for check in now {
+        let old = before.iter().find(|old| old.name == check.name);
+        let was_well = old.is_none_or(|old| old.status == Outcome::Pass);
+        if old == Some(check) || (was_well && check.status == Outcome::Pass) {
+            continue;
+        }
+        log::info(format_args!(
+            "check name={} status={} reason={:?}",
+            check.name,
+            check.status.as_str(),
+            check.reason
+        ));
+    }
+}
+
+fn announce(machine: &Machine, beat: &Beat, checks: &[Check]) {
+    let failed: Vec<_> = checks
+        .iter()
+        .filter(|check| check.status == Outcome::Fail)
+        .map(|check| check.name.as_str())
+        .collect();
+    let fingerprint = &beat.fingerprint;
+    for address in &machine.addresses {
+        if failed.is_empty() {
+            let uptime = uptime();
+            log::info(format_args!("ready address={address} fingerprint={fingerprint} uptime={uptime:.2}"));
+        } else {
+            let failed = failed.join(",");
+            log::info(format_args!("degraded address={address} fingerprint={fingerprint} failed={failed}"));
+        }
+    }
+}
+
+/// Seconds since the kernel started.
+fn uptime() -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).unwrap_or_default().as_secs_f64()
+}
+

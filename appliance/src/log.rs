@@ -1,0 +1,78 @@
+//! One line per event on standard error.
+//!
+//! An appliance's standard error is the pipe that feeds its consoles (see `init::console`): a line is one write of at
+//! most [`LIMIT`] bytes, so that lines of two processes never mix, and a write that fails is dropped, so that a stuck
+//! console stops nobody. Text from outside is escaped here, once: no event can forge a line or move a cursor.
+
+use std::fmt;
+use std::io::Write as _;
+
+/// The longest line in bytes: POSIX promises that a pipe takes `PIPE_BUF` (4096) bytes whole or not at all.
+pub const LIMIT: usize = 4096;
+
+const CUT: &str = "...";
+
+/// Something a reader of the console wants to know.
+pub fn info(message: impl fmt::Display) {
+    emit("", &message);
+}
+
+/// Something is not as it should be; the appliance goes on.
+pub fn warn(message: impl fmt::Display) {
+    emit("warning: ", &message);
+}
+
+/// Something failed and a person has to act.
+pub fn error(message: impl fmt::Display) {
+    emit("error: ", &message);
+}
+
+/// Writes `text`, several lines of ours such as the console's banner, as it is and whole or not at all.
+pub fn block(text: &str) {
+    if text.len() <= LIMIT {
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+fn emit(level: &str, message: &dyn fmt::Display) {
+    let text = line(level, &message.to_string());
+    // Nothing can be done for a line that nobody can read.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// `vcc: LEVELMESSAGE` with every control character escaped, cut to [`LIMIT`] bytes, ending in a newline.
+fn line(level: &str, message: &str) -> String {
+    let mut line = format!("vcc: {level}");
+    for character in message.chars() {
+        let before = line.len();
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+        if line.len() > LIMIT - 1 - CUT.len() {
+            line.truncate(before);
+            line.push_str(CUT);
+            break;
+        }
+    }
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_cannot_forge_a_line() {
+        let text = line("", "name\nvcc: ready\u{1b}[2J\r");
+        assert_eq!(text, "vcc: name\\nvcc: ready\\u{1b}[2J\\r\n");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_at_a_character() {
+        let text = line("error: ", &"é".repeat(5000));
+        assert!(text.len() <= LIMIT && text.ends_with("...\n"));
+    }
+}

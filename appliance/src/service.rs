@@ -1,0 +1,106 @@
+//! The service: one process that answers over HTTPS, in an appliance and outside it.
+//!
+//! It opens the state directory, takes or makes its identity, listens, and answers until it is told to stop. A state
+//! directory that cannot be used does not keep it from answering: it then lives on an identity in memory, and
+//! `/readyz` says why.
+
+mod context;
+mod fault;
+mod heartbeat;
+mod listener;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+pub use context::{Context, View};
+pub(crate) use context::remedy;
+pub use fault::Fault;
+pub use listener::Listen;
+
+use crate::error::{Error, Kind, Result};
+use crate::http;
+use crate::log;
+use crate::role::Role;
+use heartbeat::Heartbeat;
+
+/// How to run the service.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The part to play.
+    pub role: Role,
+    /// The state directory.
+    pub state: PathBuf,
+    /// Where to serve HTTPS; port 0 takes any free one, which the `listening` line on standard error names.
+    pub listen: Listen,
+    /// PID 1's report, in an appliance.
+    pub machine: Option<PathBuf>,
+    /// The descriptor, open for writing, that takes a beat every five seconds.
+    pub heartbeat: Option<i32>,
+    /// A failure to make on purpose.
+    pub fault: Option<Fault>,
+}
+
+/// Runs the service until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`Kind::Listen`], [`Kind::StateLocked`], [`Kind::Tls`], or [`Kind::Identity`] where there is no randomness.
+pub fn run(options: &Options) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|e| Error::new(Kind::Io, "runtime", "cannot start").because(e))?;
+    runtime.block_on(serve(options))
+}
+
+async fn serve(options: &Options) -> Result<()> {
+    let heartbeat = options.heartbeat.map(Heartbeat::open).transpose()?;
+    let context = Arc::new(Context::open(
+        options.role,
+        &options.state,
+        options.machine.clone(),
+    )?);
+    let tls = http::tls::acceptor(context.identity())?;
+    let listener = options.listen.bind()?;
+    let (stop, stopped) = watch::channel(false);
+    let server = tokio::spawn(http::serve(
+        listener.socket,
+        tls,
+        crate::api::router(Arc::clone(&context)),
+        Arc::clone(context.connections()),
+        stopped,
+    ));
+    if let Some(fault) = options.fault {
+        tokio::spawn(fault.strike());
+    }
+    log::info(format_args!(
+        "listening address={} fingerprint={} role={}",
+        listener.address,
+        context.identity().fingerprint(),
+        options.role,
+    ));
+    let cause = tokio::select! {
+        cause = told_to_stop() => cause?,
+        never = heartbeat::run(heartbeat, &context) => match never {},
+    };
+    log::info(format_args!("stopping cause={cause}"));
+    let _ = stop.send(true);
+    let _ = server.await;
+    Ok(())
+}
+
+async fn told_to_stop() -> Result<&'static str> {
+    let listen =
+        |kind| signal(kind).map_err(|e| Error::new(Kind::Io, "signals", "cannot be caught").because(e));
+    let (mut terminate, mut interrupt) = (
+        listen(SignalKind::terminate())?,
+        listen(SignalKind::interrupt())?,
+    );
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}

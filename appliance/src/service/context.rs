@@ -1,0 +1,249 @@
+//! What every request can ask about: the identity, the store, the machine, and how they are right now.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::check::{self, Check, IDENTITY, STATE_DISK};
+use crate::error::{Error, Kind, Result};
+use crate::file;
+use crate::hostname::Hostname;
+use crate::http::connections::Connections;
+use crate::http::requests::Requests;
+use crate::identity::Identity;
+use crate::log;
+use crate::machine::{Beat, Machine};
+use crate::role::Role;
+use crate::store::{Boot, Space, Store};
+
+/// The name of the check that fails while PID 1's report cannot be read.
+const MACHINE: &str = "machine";
+
+/// The running service, shared by all requests.
+#[derive(Debug)]
+pub struct Context {
+    role: Role,
+    identity: Identity,
+    store: Option<Store>,
+    boots: u64,
+    /// What was found when the service started and cannot change while it runs.
+    findings: Vec<Check>,
+    machine: Option<PathBuf>,
+    connections: Arc<Connections>,
+    requests: Requests,
+    started: Instant,
+}
+
+/// How everything is at one moment.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The machine, from PID 1's report, or what an ordinary process knows of it.
+    pub machine: Machine,
+    /// All checks.
+    pub checks: Vec<Check>,
+    /// Room in the state directory, if there is one in use.
+    pub space: Option<Space>,
+    /// Starts of the machine; of the service, outside an appliance.
+    pub boots: u64,
+}
+
+impl Context {
+    /// Opens the state directory and takes the identity, or makes do without and notes why.
+    ///
+    /// # Errors
+    /// [`Kind::StateLocked`], and [`Kind::Identity`] where not even an identity in memory can be made.
+    pub fn open(role: Role, state: &Path, machine: Option<PathBuf>) -> Result<Self> {
+        let report = machine.as_deref().map(Machine::read).transpose();
+        let report = report.unwrap_or_else(|e| {
+            log::error(e.chain());
+            Some(Machine::default())
+        });
+        let mut findings = Vec::new();
+        let hostname = hostname(report.as_ref());
+        let store = match &report {
+            // Without the disk its directory is a place in memory that must not be written.
+            Some(report) if !report.state.mounted => None,
+            _ => open_store(state, &mut findings)?,
+        };
+        let boots = match (&report, &store) {
+            (None, Some(store)) => count(store, &mut findings),
+            _ => 0,
+        };
+        let identity = take_identity(store.as_ref(), &hostname, &mut findings)?;
+        for finding in &findings {
+            if finding.status != check::Outcome::Pass {
+                log::error(format_args!("{}: {}", finding.name, finding.reason));
+            }
+        }
+        Ok(Self {
+            role,
+            identity,
+            store,
+            boots,
+            findings,
+            machine,
+            connections: Arc::default(),
+            requests: Requests::default(),
+            started: Instant::now(),
+        })
+    }
+
+    /// The part that this connector plays.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Its open connections.
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
+    /// Its count of requests.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// How long the service has run.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Looks at everything anew.
+    pub fn view(&self) -> View {
+        let (machine, mut checks) = self.report();
+        let mut own = self.findings.clone();
+        if let Some(store) = &self.store {
+            check::merge(&mut own, store.check());
+        }
+        if let Some(check) = machine.state.device.as_deref().and_then(recorded_errors) {
+            check::merge(&mut own, check);
+        }
+        for check in own {
+            check::merge(&mut checks, check);
+        }
+        View {
+            boots: self.boots.max(machine.state.boots),
+            space: self.store.as_ref().and_then(|store| Space::of(store.root()).ok()),
+            machine,
+            checks,
+        }
+    }
+
+    /// The sign of life for PID 1.
+    pub fn beat(&self) -> Beat {
+        let mut checks = self.findings.clone();
+        if let Some(store) = &self.store {
+            check::merge(&mut checks, store.check());
+        }
+        Beat {
+            fingerprint: self.identity.fingerprint().to_string(),
+            ephemeral: self.identity.is_ephemeral(),
+            checks,
+        }
+    }
+
+    fn report(&self) -> (Machine, Vec<Check>) {
+        let ordinary = || Machine {
+            hostname: hostname(None),
+            ..Machine::default()
+        };
+        match self.machine.as_deref().map(Machine::read) {
+            None => (ordinary(), Vec::new()),
+            Some(Ok(machine)) => {
+                let checks = machine.checks.clone();
+                (machine, checks)
+            }
+            Some(Err(error)) => (
+                ordinary(),
+                vec![Check::fail(MACHINE, error.chain().to_string(), "Restart the appliance.")],
+            ),
+        }
+    }
+}
+
+fn hostname(report: Option<&Machine>) -> Hostname {
+    match report {
+        Some(report) => report.hostname.clone(),
+        None => Hostname::of_this_machine().unwrap_or_default(),
+    }
+}
+
+fn open_store(state: &Path, findings: &mut Vec<Check>) -> Result<Option<Store>> {
+    match Store::open(state) {
+        Ok(store) => Ok(Some(store)),
+        Err(error) if error.kind() == Kind::StateLocked => Err(error),
+        Err(error) => {
+            let remedy = "Make the state directory usable and restart.";
+            check::merge(findings, Check::fail(STATE_DISK, error.chain().to_string(), remedy));
+            Ok(None)
+        }
+    }
+}
+
+/// Counts a start of an ordinary process.
+fn count(store: &Store, findings: &mut Vec<Check>) -> u64 {
+    let failed = |error: Error| Check::fail(STATE_DISK, error.chain().to_string(), remedy(&error));
+    match store.count_boot() {
+        Ok(Boot { number, recorded }) => {
+            if let Err(error) = recorded {
+                check::merge(findings, failed(error));
+            }
+            number
+        }
+        Err(error) => {
+            check::merge(findings, failed(error));
+            0
+        }
+    }
+}
+
+/// What a person can do about a state directory that failed with `error`.
+pub(crate) fn remedy(error: &Error) -> &'static str {
+    match error.kind() {
+        Kind::StateFull => "Enlarge the state disk in the hypervisor and restart; it grows by itself.",
+        Kind::StateCorrupt => "Restore the state disk from a backup.",
+        _ => "Check the disk and the host's storage, then restart.",
+    }
+}
+
+fn take_identity(store: Option<&Store>, hostname: &Hostname, findings: &mut Vec<Check>) -> Result<Identity> {
+    let Some(store) = store else {
+        findings.push(Check::warn(
+            IDENTITY,
+            "without a state disk the identity is forgotten at the next start",
+            "See the check of the state disk.",
+        ));
+        return Identity::ephemeral(hostname);
+    };
+    match Identity::load_or_create(store, hostname) {
+        Ok(identity) => {
+            findings.push(Check::pass(IDENTITY, "kept on the state disk"));
+            Ok(identity)
+        }
+        Err(error) => {
+            let remedy = match error.kind() {
+                Kind::Identity => "Restore the state disk from a backup, or attach a new one for a new identity.",
+                _ => "See the check of the state disk.",
+            };
+            findings.push(Check::fail(IDENTITY, error.chain().to_string(), remedy));
+            Identity::ephemeral(hostname)
+        }
+    }
+}
+
+/// Errors that ext4 counted on `device` since it was last repaired.
+fn recorded_errors(device: &str) -> Option<Check> {
+    let count = file::text(format!("/sys/fs/ext4/{device}/errors_count")).ok()?;
+    (count != "0").then(|| {
+        Check::warn(
+            STATE_DISK,
+            format!("the file system has recorded {count} errors"),
+            "Back up the state disk, and check it with e2fsck on another machine.",
+        )
+    })
+}

@@ -1,0 +1,121 @@
+//! A raw disk image in a file or on a block device.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
+use std::path::Path;
+
+use rustix::fs::SeekFrom as Seek;
+use rustix::io::Errno;
+
+use super::{Source, check_range};
+use crate::error::{Error, Place, Result};
+
+/// A raw image; its holes are those of the file system, where that tells.
+#[derive(Debug)]
+pub struct RawFile {
+    file: File,
+    size: u64,
+}
+
+impl RawFile {
+    /// Opens a raw image for reading.
+    ///
+    /// # Errors
+    /// [`Kind::Io`](crate::error::Kind::Io) if it cannot be opened, [`Kind::Invalid`](crate::error::Kind::Invalid) if
+    /// it is neither a regular file nor a block device. The place is the file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let place = || Place::File(path.display().to_string());
+        let file = File::open(path).map_err(|e| Error::io(place(), "open", e))?;
+        Self::new(file).map_err(|e| e.at(place()))
+    }
+
+    /// An open file as a disk. Its size is taken now: a file that grows later is read up to here.
+    ///
+    /// # Errors
+    /// As [`RawFile::open`].
+    pub fn new(mut file: File) -> Result<Self> {
+        let failed = |e: io::Error| Error::io(Place::Whole, "find the image's size", e);
+        let kind = file.metadata().map_err(failed)?.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            return Err(Error::invalid(
+                Place::Whole,
+                "a raw image is a regular file or a block device",
+            ));
+        }
+        let size = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        Ok(Self { file, size })
+    }
+}
+
+impl Source for RawFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn next_data(&self, from: u64) -> Result<Option<Range<u64>>> {
+        if from >= self.size {
+            return Ok(None);
+        }
+        let failed = |e: Errno| Error::io(Place::Offset(from), "find the image's holes", e.into());
+        let start = match rustix::fs::seek(&self.file, Seek::Data(from)) {
+            Ok(start) => start.max(from),
+            Err(Errno::NXIO) => return Ok(None),
+            // Some file systems and all block devices know no holes.
+            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOTTY) => return Ok(Some(from..self.size)),
+            Err(e) => return Err(failed(e)),
+        };
+        if start >= self.size {
+            return Ok(None);
+        }
+        let end = rustix::fs::seek(&self.file, Seek::Hole(start)).map_err(failed)?;
+        Ok(Some(start..end.clamp(start + 1, self.size)))
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        check_range(self.size, offset, buffer.len())?;
+        self.file
+            .read_exact_at(buffer, offset)
+            .map_err(|e| Error::io(Place::Offset(offset), "read the raw image", e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+    use std::io::Write as _;
+
+    #[test]
+    fn holes_of_a_sparse_file_are_skipped() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(16 << 20).unwrap();
+        file.seek(SeekFrom::Start(8 << 20)).unwrap();
+        file.write_all(&[7; 4096]).unwrap();
+        let disk = RawFile::new(file).unwrap();
+        let data = disk.next_data(0).unwrap().unwrap();
+        assert!(
+            data.contains(&(8 << 20)) && data.end - data.start < 1 << 20,
+            "{data:?}"
+        );
+        assert_eq!(disk.next_data(data.end).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_that_shrinks_while_it_is_read_is_an_error() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 20).unwrap();
+        let disk = RawFile::new(file.try_clone().unwrap()).unwrap();
+        file.set_len(1).unwrap();
+        assert_eq!(
+            disk.read_at(0, &mut [0; 100]).unwrap_err().kind(),
+            Kind::Truncated
+        );
+    }
+
+    #[test]
+    fn a_directory_is_no_disk() {
+        assert_eq!(RawFile::open(Path::new("/")).unwrap_err().kind(), Kind::Invalid);
+    }
+}

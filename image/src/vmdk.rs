@@ -1,0 +1,54 @@
+//! Stream-optimized VMDK: the disk format of OVF packages, written and read in one pass.
+//!
+//! After VMware's *Virtual Disk Format 1.1*. A stream is made of 512-byte sectors:
+//!
+//! ```text
+//! header            version 3, compressed grains and markers, grain directory at the end
+//! descriptor        text, from sector 1, 20 sectors
+//! padding           up to sector 128
+//! grains            each: marker (sector on the disk, length), zlib data, padding; all-zero grains are left out
+//! grain table       after the last grain of each 32 MiB that has any: marker, 512 sector numbers
+//! grain directory   marker, one sector number for each table
+//! footer            marker, the header again, now with the directory's place
+//! end of stream     one sector of zeros, and not a byte after it
+//! ```
+//!
+//! Importers refuse a stream without its end marker or with bytes after it, so the writer gives exactly that and the
+//! strict [`Stream`] reader accepts nothing else. [`Disk`] reads at random and also takes streams with their directory at
+//! the head, as `qemu-img` writes them.
+//!
+//! ```
+//! use image::{source::Composed, vmdk};
+//! let mut disk = Composed::new(10 << 20);
+//! disk.put(0, b"boot".to_vec())?;
+//! let mut stream = Vec::new();
+//! let written = vmdk::write(&disk, &mut stream, &vmdk::Options::default(), &mut |_| {})?;
+//! assert_eq!((written.capacity, written.grains, written.length), (10 << 20, 1, stream.len() as u64));
+//! vmdk::Stream::open(&stream[..], 1 << 30)?.compare(&disk)?;
+//! # Ok::<(), image::error::Error>(())
+//! ```
+
+mod descriptor;
+mod disk;
+mod header;
+mod inflate;
+mod map;
+mod marker;
+mod pipeline;
+mod stream;
+mod writer;
+
+pub use descriptor::{Adapter, Descriptor};
+pub use disk::Disk;
+pub use header::Header;
+pub use stream::{Grain, Stream, Summary};
+pub use writer::{Options, Progress, Written, write};
+
+/// Entries of a grain table; the format knows no other number.
+const TABLE_ENTRIES: usize = 512;
+
+/// The largest capacity read or written, in bytes: what vSphere allows a virtual disk, rounded up.
+pub const CAPACITY_LIMIT: u64 = 64 << 40;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,319 @@
+//! The strict reader of a stream, front to back.
+//!
+//! Refused, before a byte of it is handed on: grains out of order, twice, off their boundary or past the capacity; data
+//! that inflates to anything but a grain (bombs); tables and a directory that do not say exactly where the grains
+//! were; a footer that is not the header's copy; a stream without its end marker or with bytes after it.
+
+use std::io::{BufReader, Read};
+
+use libdeflater::Decompressor;
+
+use super::header::{DIRECTORY_AT_END, LENGTH as HEADER_LENGTH};
+use super::inflate::{check_length, inflate};
+use super::map::Map;
+use super::marker::{GRAIN_MARKER_LENGTH, Marker};
+use super::{Descriptor, Header, TABLE_ENTRIES};
+use crate::error::{Error, Kind, Place, Result};
+use crate::field::u32_le;
+use crate::source::{SECTOR, Source, is_zero};
+
+const SECTOR_LENGTH: usize = 512;
+const TABLE_SECTORS: u64 = 4;
+
+/// A stream-optimized VMDK being read. Nothing but its whole length read without an error makes it sound.
+pub struct Stream<R> {
+    input: BufReader<R>,
+    position: u64,
+    header: Header,
+    descriptor: Descriptor,
+    decompressor: Decompressor,
+    packed: Vec<u8>,
+    grain: Vec<u8>,
+    map: Map,
+    summary: Summary,
+}
+
+/// One grain of data.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Grain<'a> {
+    /// Where it belongs on the disk, in bytes.
+    pub offset: u64,
+    /// Its bytes; the last one of a disk ends with the disk.
+    pub data: &'a [u8],
+}
+
+/// What a stream held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// The disk's size in bytes.
+    pub capacity: u64,
+    /// Grains that hold data.
+    pub grains: u64,
+    /// The stream's length in bytes.
+    pub length: u64,
+}
+
+impl<R: Read> Stream<R> {
+    /// Reads header and descriptor. `capacity_limit` is the largest disk in bytes that the caller expects: what the
+    /// package's descriptor declared.
+    ///
+    /// # Errors
+    /// As [`Header::parse`] and [`Descriptor::parse`]; [`Kind::Ceiling`] above the limit; [`Kind::Unsupported`] where the
+    /// directory is not at the end, which [`super::Disk`] reads.
+    pub fn open(input: R, capacity_limit: u64) -> Result<Self> {
+        let mut input = BufReader::with_capacity(1 << 18, input);
+        let mut head = vec![0; HEADER_LENGTH];
+        input.read_exact(&mut head).map_err(|e| unreadable(0, e))?;
+        let header = Header::parse(&head)?;
+        let refuse = |kind, reason| Err(Error::new(kind, Place::Offset(0), reason));
+        if header.capacity_bytes() > capacity_limit {
+            return refuse(
+                Kind::Ceiling,
+                "the VMDK is larger than the disk that was declared",
+            );
+        }
+        if header.directory != DIRECTORY_AT_END {
+            return refuse(
+                Kind::Unsupported,
+                "the VMDK has its grain directory at the head: no stream",
+            );
+        }
+        if header.descriptor_offset != 1 || header.overhead > 2048 || header.overhead < 1 {
+            return refuse(
+                Kind::Unsupported,
+                "the VMDK's descriptor is not where a stream has it",
+            );
+        }
+        let mut rest = vec![0; length(header.overhead * SECTOR) - HEADER_LENGTH];
+        input.read_exact(&mut rest).map_err(|e| unreadable(SECTOR, e))?;
+        let (text, padding) = rest.split_at(length(header.descriptor_sectors * SECTOR));
+        if !is_zero(padding) {
+            return refuse(
+                Kind::Malformed,
+                "the VMDK has bytes between its descriptor and its grains",
+            );
+        }
+        let descriptor = Descriptor::parse(text).map_err(|e| e.at(Place::Offset(SECTOR)))?;
+        if descriptor.create_type != "streamOptimized" {
+            return refuse(
+                Kind::Unsupported,
+                "the VMDK's descriptor is not of a stream-optimized disk",
+            );
+        }
+        Ok(Self {
+            input,
+            position: header.overhead * SECTOR,
+            map: Map::new(&header),
+            grain: vec![0; header.grain_bytes()],
+            summary: Summary {
+                capacity: header.capacity_bytes(),
+                ..Summary::default()
+            },
+            header,
+            descriptor,
+            decompressor: Decompressor::new(),
+            packed: Vec::new(),
+        })
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The descriptor.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// The next grain of data, in the disk's order; nothing once the whole stream has proved sound.
+    ///
+    /// # Errors
+    /// The first rule that the stream breaks, at its byte offset. A stream that failed gives no more.
+    pub fn next_grain(&mut self) -> Result<Option<Grain<'_>>> {
+        loop {
+            let at = self.position;
+            let sector = self.sector()?;
+            match Marker::parse(&sector, at)? {
+                Marker::Grain {
+                    sector: first,
+                    length,
+                } => {
+                    let length = self.unpack(&sector, at, first, length)?;
+                    self.summary.grains += 1;
+                    return Ok(Some(Grain {
+                        offset: first * SECTOR,
+                        data: &self.grain[..length],
+                    }));
+                }
+                Marker::Table {
+                    sectors: TABLE_SECTORS,
+                } => {
+                    let table = self.numbers(TABLE_ENTRIES)?;
+                    self.map.table(&table, at + SECTOR)?;
+                }
+                Marker::Directory { sectors } if sectors == self.header.directory_sectors() => {
+                    self.end(at + SECTOR)?;
+                    return Ok(None);
+                }
+                _ => {
+                    return Err(Error::malformed(
+                        Place::Offset(at),
+                        "a VMDK marker out of its place",
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Hands all grains to `sink`, in order; what it does not get is zeros.
+    ///
+    /// # Errors
+    /// As [`Stream::next_grain`], and whatever `sink` gives.
+    pub fn read_to(mut self, sink: &mut dyn FnMut(Grain<'_>) -> Result<()>) -> Result<Summary> {
+        while let Some(grain) = self.next_grain()? {
+            sink(grain)?;
+        }
+        Ok(self.summary)
+    }
+
+    /// Reads all and compares it with a raw disk; a raw disk that ends within a sector is taken as followed by zeros.
+    ///
+    /// # Errors
+    /// [`Kind::Differs`] at the first grain that differs; else as [`Stream::next_grain`] and of reading `disk`.
+    pub fn compare(self, disk: &dyn Source) -> Result<Summary> {
+        let differs = |at| {
+            Error::new(
+                Kind::Differs,
+                Place::Offset(at),
+                "the VMDK differs from the raw disk",
+            )
+        };
+        if self.summary.capacity != disk.size().next_multiple_of(SECTOR) {
+            return Err(differs(disk.size()));
+        }
+        let mut done = 0;
+        let mut raw = vec![0; self.header.grain_bytes()];
+        let summary = self.read_to(&mut |Grain { offset, data }| {
+            check_zero(disk, done..offset, &mut raw)?.map_or(Ok(()), |at| Err(differs(at)))?;
+            let raw = &mut raw[..data.len()];
+            let known = raw.len().min(length(disk.size() - offset));
+            raw[known..].fill(0);
+            disk.read_at(offset, &mut raw[..known])?;
+            done = offset + data.len() as u64;
+            if raw == data { Ok(()) } else { Err(differs(offset)) }
+        })?;
+        check_zero(disk, done..disk.size(), &mut raw)?.map_or(Ok(summary), |at| Err(differs(at)))
+    }
+
+    /// Inflates the grain whose marker's sector is given; the length of its data.
+    fn unpack(&mut self, sector: &[u8; SECTOR_LENGTH], at: u64, first: u64, packed: u32) -> Result<usize> {
+        let packed = packed as usize;
+        check_length(packed, self.grain.len(), at)?;
+        self.map.grain(&self.header, first, at)?;
+        self.packed
+            .resize((GRAIN_MARKER_LENGTH + packed).next_multiple_of(SECTOR_LENGTH), 0);
+        self.packed[..SECTOR_LENGTH].copy_from_slice(sector);
+        self.input
+            .read_exact(&mut self.packed[SECTOR_LENGTH..])
+            .map_err(|e| unreadable(self.position, e))?;
+        self.position += (self.packed.len() - SECTOR_LENGTH) as u64;
+        let (data, padding) = self.packed[GRAIN_MARKER_LENGTH..].split_at(packed);
+        if !is_zero(padding) {
+            return Err(Error::malformed(
+                Place::Offset(at),
+                "a VMDK grain is followed by bytes that belong to nothing",
+            ));
+        }
+        let left = length((self.header.capacity - first).min(self.header.grain_sectors) * SECTOR);
+        inflate(&mut self.decompressor, data, &mut self.grain, left, at)?;
+        Ok(left)
+    }
+
+    /// From the directory's content at `directory_at` to the end.
+    fn end(&mut self, directory_at: u64) -> Result<()> {
+        let directory = self.numbers(self.header.tables())?;
+        self.map.directory(&directory, directory_at)?;
+        let at = self.position;
+        let malformed = |at, reason| Err(Error::malformed(Place::Offset(at), reason));
+        if Marker::parse(&self.sector()?, at)? != (Marker::Footer { sectors: 1 }) {
+            return malformed(at, "the VMDK has no footer after its grain directory");
+        }
+        let footer = Header {
+            directory: directory_at / SECTOR,
+            ..self.header
+        };
+        if Header::parse(&self.sector()?)? != footer {
+            return malformed(
+                at + SECTOR,
+                "the VMDK's footer is not its header with the directory's place",
+            );
+        }
+        let at = self.position;
+        if Marker::parse(&self.sector()?, at)? != Marker::End {
+            return malformed(at, "the VMDK has no end-of-stream marker");
+        }
+        let mut more = [0];
+        match self.input.read(&mut more) {
+            Ok(0) => {
+                self.summary.length = self.position;
+                Ok(())
+            }
+            Ok(_) => malformed(self.position, "the VMDK has bytes after its end-of-stream marker"),
+            Err(e) => Err(unreadable(self.position, e)),
+        }
+    }
+
+    fn sector(&mut self) -> Result<[u8; SECTOR_LENGTH]> {
+        let mut sector = [0; SECTOR_LENGTH];
+        self.input
+            .read_exact(&mut sector)
+            .map_err(|e| unreadable(self.position, e))?;
+        self.position += SECTOR;
+        Ok(sector)
+    }
+
+    /// So many 32-bit numbers, in whole sectors that end in zeros.
+    fn numbers(&mut self, count: usize) -> Result<Vec<u32>> {
+        let mut numbers = Vec::with_capacity(count);
+        while numbers.len() < count {
+            let sector = self.sector()?;
+            let taken = (count - numbers.len()).min(SECTOR_LENGTH / 4);
+            numbers.extend((0..taken).map(|n| u32_le(&sector, n * 4)));
+            if !is_zero(&sector[taken * 4..]) {
+                return Err(Error::malformed(
+                    Place::Offset(self.position),
+                    "a VMDK table with bytes after its end",
+                ));
+            }
+        }
+        Ok(numbers)
+    }
+}
+
+/// The first place in `range` of `disk` that is not zero.
+fn check_zero(disk: &dyn Source, range: std::ops::Range<u64>, buffer: &mut [u8]) -> Result<Option<u64>> {
+    let mut at = range.start;
+    while let Some(data) = disk.next_data(at)?.filter(|data| data.start < range.end) {
+        let end = data.end.min(range.end).min(data.start + buffer.len() as u64);
+        let block = &mut buffer[..length(end - data.start)];
+        disk.read_at(data.start, block)?;
+        if !is_zero(block) {
+            return Ok(Some(data.start));
+        }
+        at = end;
+        if at >= range.end {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+fn unreadable(at: u64, error: std::io::Error) -> Error {
+    Error::io(Place::Offset(at), "read the VMDK", error)
+}
+
+/// A length that is known to be small.
+fn length(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}

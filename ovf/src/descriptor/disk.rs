@@ -1,0 +1,154 @@
+//! DiskSection: the virtual disks (DSP0243 9.1).
+
+use super::attributes::Attributes;
+use super::element::{attribute, children, required, size};
+use super::units::{BaseUnit, Units};
+use crate::error::{Error, Kind, quoted};
+use crate::xml::{Element, Origin, Writer};
+
+/// The format URI of a streamOptimized VMDK.
+pub const STREAM_OPTIMIZED: &str =
+    "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized";
+
+/// A virtual disk.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Disk {
+    /// The name by which hardware items refer to it.
+    pub id: String,
+    /// The file of its content; an empty disk has none.
+    pub file_ref: Option<String>,
+    /// Its size, in `units`.
+    pub capacity: Capacity,
+    /// The unit of `capacity`, as DSP0004 writes it; bytes if there is none.
+    pub units: Option<String>,
+    /// The URI of its format.
+    pub format: Option<String>,
+    /// How many bytes of it are in use.
+    pub populated_size: Option<u64>,
+    /// The disk that this one is a difference to.
+    pub parent_ref: Option<String>,
+    /// Where it was read.
+    pub origin: Origin,
+}
+
+/// A disk's size: a number, or the property that holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Capacity {
+    /// So many units.
+    Number(u64),
+    /// `${key}`: the value of a property, in units.
+    Property(String),
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Capacity::Number(0)
+    }
+}
+
+impl Disk {
+    /// The disk's size in bytes; none where a property holds it.
+    ///
+    /// # Errors
+    /// [`Kind::DescriptorUnits`] for a unit that is not one of bytes; [`Kind::DescriptorValue`] where the product
+    /// does not fit in 64 bits.
+    pub fn capacity_in_bytes(&self) -> Result<Option<u64>, Error> {
+        let Capacity::Number(number) = self.capacity else {
+            return Ok(None);
+        };
+        let units = Units::parse(self.units.as_deref().unwrap_or("byte"))
+            .map_err(|error| self.origin.place(error))?;
+        let bytes = units
+            .convert(number, BaseUnit::Byte)
+            .map_err(|error| self.origin.place(error))?;
+        Ok(Some(bytes))
+    }
+}
+
+pub(super) fn read(section: Element<'_>) -> Result<Vec<Disk>, Error> {
+    children(section, "Disk").map(disk).collect()
+}
+
+fn disk(element: Element<'_>) -> Result<Disk, Error> {
+    let owned = |name| attribute(element, name).map(str::to_owned);
+    Ok(Disk {
+        id: required(element, "diskId")?.to_owned(),
+        file_ref: owned("fileRef").filter(|reference| !reference.is_empty()),
+        capacity: capacity(element)?,
+        units: owned("capacityAllocationUnits"),
+        format: owned("format"),
+        populated_size: size(element, "populatedSize")?,
+        parent_ref: owned("parentRef").filter(|reference| !reference.is_empty()),
+        origin: element.position().into(),
+    })
+}
+
+fn capacity(element: Element<'_>) -> Result<Capacity, Error> {
+    let text = required(element, "capacity")?.trim();
+    if let Some(key) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
+        return Ok(Capacity::Property(key.to_owned()));
+    }
+    text.parse().map(Capacity::Number).map_err(|_| {
+        let shown = quoted(text);
+        element.error(
+            Kind::DescriptorValue,
+            format!("capacity {shown} is neither a number nor a property"),
+        )
+    })
+}
+
+pub(super) fn write(disks: &[Disk], writer: &mut Writer) {
+    writer.element("DiskSection", &[], |writer| {
+        writer.text("Info", &[], "Virtual disks");
+        for disk in disks {
+            let capacity = match &disk.capacity {
+                Capacity::Number(number) => number.to_string(),
+                Capacity::Property(key) => format!("${{{key}}}"),
+            };
+            let attributes = Attributes::new()
+                .with("ovf:diskId", &disk.id)
+                .maybe("ovf:fileRef", disk.file_ref.as_ref())
+                .with("ovf:capacity", capacity)
+                .maybe("ovf:capacityAllocationUnits", disk.units.as_ref())
+                .maybe("ovf:format", disk.format.as_ref())
+                .maybe("ovf:populatedSize", disk.populated_size)
+                .maybe("ovf:parentRef", disk.parent_ref.as_ref());
+            writer.empty("Disk", &attributes.pairs());
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capacity_is_scaled_by_its_units_and_overflow_is_an_error() {
+        let disk = |number, units: &str| Disk {
+            capacity: Capacity::Number(number),
+            units: Some(units.to_owned()),
+            ..Disk::default()
+        };
+        assert_eq!(disk(8, "byte * 2^30").capacity_in_bytes().unwrap(), Some(8 << 30));
+        assert_eq!(
+            Disk {
+                capacity: Capacity::Number(7),
+                ..Disk::default()
+            }
+            .capacity_in_bytes()
+            .unwrap(),
+            Some(7)
+        );
+        assert_eq!(
+            disk(u64::MAX, "byte * 2^10")
+                .capacity_in_bytes()
+                .unwrap_err()
+                .kind(),
+            Kind::DescriptorValue
+        );
+        assert_eq!(
+            disk(1, "hertz").capacity_in_bytes().unwrap_err().kind(),
+            Kind::DescriptorUnits
+        );
+    }
+}

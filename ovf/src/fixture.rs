@@ -1,0 +1,332 @@
+//! What the tests of several modules build on: keys and certificates, a whole descriptor, a small signed archive.
+
+use std::io::{Cursor, Write};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_RSA_SHA256, PublicKeyData, SignatureAlgorithm,
+};
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::EncodeRsaPublicKey;
+use rsa::pkcs8::{EncodePrivateKey, LineEnding};
+use rsa::rand_core::OsRng;
+use time::OffsetDateTime;
+
+use crate::certificate::{Certificate, Signer, SigningKey, TrustRoots};
+use crate::descriptor::*;
+use crate::manifest::DigestAlgorithm;
+use crate::package::MemberName;
+use crate::package::ova::{Layout, Writer};
+
+/// The time of the tests, in Unix time; certificates are valid a year around it.
+pub(crate) const NOW: i64 = 1_800_000_000;
+const YEAR: i64 = 365 * 86_400;
+
+/// An authority, and keys for publishers.
+pub(crate) struct Keys {
+    authority: Issuer<'static, KeyPair>,
+    pub(crate) root: Certificate,
+    /// The publisher's, by the authority: made once, since every signature of the authority is another.
+    pub(crate) certificate: Certificate,
+    pub(crate) publisher: RsaPrivateKey,
+    pub(crate) other: RsaPrivateKey,
+}
+
+pub(crate) fn keys() -> &'static Keys {
+    static KEYS: OnceLock<Keys> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let mut params = params("Test Authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().unwrap();
+        let root = Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap();
+        let authority = Issuer::new(params, key);
+        let (publisher, other) = (rsa_key(2048), rsa_key(2048));
+        let certificate = issue(&authority, &publisher_params(), &publisher);
+        Keys {
+            authority,
+            root,
+            certificate,
+            publisher,
+            other,
+        }
+    })
+}
+
+pub(crate) fn rsa_key(bits: usize) -> RsaPrivateKey {
+    RsaPrivateKey::new(&mut OsRng, bits).unwrap()
+}
+
+pub(crate) fn pem(key: &RsaPrivateKey) -> String {
+    key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
+}
+
+/// Parameters of a certificate that is good in every respect, to be spoiled.
+pub(crate) fn params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = OffsetDateTime::from_unix_timestamp(NOW - YEAR).unwrap();
+    params.not_after = OffsetDateTime::from_unix_timestamp(NOW + YEAR).unwrap();
+    params
+}
+
+pub(crate) fn publisher_params() -> CertificateParams {
+    let mut params = params("Publisher");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+    params
+}
+
+/// A public key of any size: ring, which rcgen uses, loads none of fewer than 2048 bits.
+struct RsaPublic(Vec<u8>);
+
+impl PublicKeyData for RsaPublic {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_RSA_SHA256
+    }
+}
+
+fn issue(authority: &Issuer<'_, KeyPair>, params: &CertificateParams, key: &RsaPrivateKey) -> Certificate {
+    let public = RsaPublic(key.to_public_key().to_pkcs1_der().unwrap().as_bytes().to_vec());
+    Certificate::from_der(params.signed_by(&public, authority).unwrap().der()).unwrap()
+}
+
+impl Keys {
+    /// A certificate of the authority for a key.
+    pub(crate) fn issue(&self, params: &CertificateParams, key: &RsaPrivateKey) -> Certificate {
+        issue(&self.authority, params, key)
+    }
+
+    /// A certificate of the publisher's key by itself.
+    pub(crate) fn self_signed(&self, params: &CertificateParams) -> Certificate {
+        let key = KeyPair::from_pkcs8_pem_and_sign_algo(&pem(&self.publisher), &PKCS_RSA_SHA256).unwrap();
+        Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap()
+    }
+
+    pub(crate) fn signing_key(&self) -> SigningKey {
+        SigningKey::from_pem(pem(&self.publisher).as_bytes(), None).unwrap()
+    }
+
+    pub(crate) fn signer(&self) -> Signer {
+        Signer::new(
+            self.signing_key(),
+            vec![self.certificate.clone(), self.root.clone()],
+        )
+        .unwrap()
+    }
+
+    pub(crate) fn roots(&self) -> TrustRoots {
+        TrustRoots::new(vec![self.root.clone()])
+    }
+}
+
+/// A descriptor that uses everything the model has, its texts full of what must be escaped.
+pub(crate) fn descriptor(sizes: [u64; 2]) -> Descriptor {
+    let file = |id: &str, href: &str, size| File {
+        id: id.to_owned(),
+        href: href.to_owned(),
+        size: Some(size),
+        ..File::default()
+    };
+    let disk = |id: &str, file: &str, gibibytes| Disk {
+        id: id.to_owned(),
+        file_ref: Some(file.to_owned()),
+        capacity: Capacity::Number(gibibytes),
+        units: Some("byte * 2^30".to_owned()),
+        format: Some(STREAM_OPTIMIZED.to_owned()),
+        populated_size: Some(1 << 20),
+        ..Disk::default()
+    };
+    let network = Network {
+        name: "VM \"Network\"".to_owned(),
+        description: Some("<net>".to_owned()),
+        ..Network::default()
+    };
+    Descriptor {
+        files: vec![
+            file("file1", "small-disk1.vmdk", sizes[0]),
+            file("file2", "small-disk2.vmdk", sizes[1]),
+        ],
+        disks: vec![disk("disk1", "file1", 1), disk("disk2", "file2", 2)],
+        networks: vec![network],
+        ..Descriptor::new(system())
+    }
+}
+
+fn system() -> VirtualSystem {
+    VirtualSystem {
+        id: "node".to_owned(),
+        info: "A & B".to_owned(),
+        name: Some("Node <1>".to_owned()),
+        annotation: Some(Annotation {
+            info: "Remark".to_owned(),
+            text: "line\nline ]]>".to_owned(),
+            ..Annotation::default()
+        }),
+        products: vec![product()],
+        eulas: vec![Eula {
+            info: "Licence".to_owned(),
+            license: "\u{a9} \"all\"".to_owned(),
+            ..Eula::default()
+        }],
+        operating_system: Some(OperatingSystem {
+            id: 101,
+            version: Some("6.1".to_owned()),
+            vmw_os_type: Some("other5xLinux64Guest".to_owned()),
+            info: "Guest".to_owned(),
+            description: Some("Linux".to_owned()),
+            ..OperatingSystem::default()
+        }),
+        hardware: vec![hardware()],
+        ..VirtualSystem::default()
+    }
+}
+
+fn hardware() -> Hardware {
+    let mut adapter = Item::ethernet(8, "Adapter 1", "VmxNet3", "VM \"Network\"");
+    adapter.config.push(Config::optional("wakeOnLanEnabled", "false"));
+    Hardware {
+        info: "Hardware".to_owned(),
+        transport: vec!["iso".to_owned(), "com.vmware.guestInfo".to_owned()],
+        system: Some(SystemSettings {
+            element_name: "Family".to_owned(),
+            instance_id: "0".to_owned(),
+            identifier: Some("node".to_owned()),
+            system_types: vec!["vmx-14".to_owned(), "virtualbox-2.2".to_owned()],
+        }),
+        items: vec![
+            Item::processors(1, 2),
+            Item::memory(2, 256),
+            Item::controller(3, "IDE 0", ResourceType::IDE_CONTROLLER, None, 0),
+            Item::controller(4, "SCSI 0", ResourceType::SCSI_CONTROLLER, Some("VirtualSCSI"), 0),
+            Item::cd_drive(5, "CD 1", 3, 0),
+            Item::disk(6, "Disk 1", 4, 0, "disk1"),
+            Item::disk(7, "Disk 2", 4, 1, "disk2"),
+            adapter,
+            Item::graphics(9, "Video"),
+        ],
+        config: vec![Config::optional("firmware", "efi")],
+        ..Hardware::default()
+    }
+}
+
+fn product() -> ProductSection {
+    let qualifiers = Qualifiers {
+        min_len: Some(1),
+        value_map: vec!["a\"b".to_owned(), "c".to_owned()],
+        ..Qualifiers::default()
+    };
+    let role = Property {
+        qualifiers,
+        value: Some("a\"b".to_owned()),
+        category: Some("Network & more".to_owned()),
+        label: Some("Role".to_owned()),
+        description: Some("<what>".to_owned()),
+        ..Property::new("role", PropertyType::String)
+    };
+    let secret = Property {
+        password: true,
+        ..Property::new("secret", PropertyType::String)
+    };
+    let count = Property {
+        user_configurable: false,
+        value: Some("3".to_owned()),
+        ..Property::new("count", PropertyType::Uint8)
+    };
+    ProductSection {
+        class: "com.example".to_owned(),
+        instance: "1".to_owned(),
+        info: "Product".to_owned(),
+        product: Some("Small".to_owned()),
+        vendor: Some("Example".to_owned()),
+        version: Some("1".to_owned()),
+        full_version: Some("1.0.0".to_owned()),
+        product_url: Some("https://example.com/?a=1&b=2".to_owned()),
+        vendor_url: Some("https://example.com".to_owned()),
+        properties: vec![role, secret, count],
+        ..ProductSection::default()
+    }
+}
+
+pub(crate) const DISKS: [&[u8]; 2] = [&[7; 700], b"second disk"];
+
+/// A small archive, signed if somebody signs.
+pub(crate) fn archive(signer: Option<&Signer>) -> Vec<u8> {
+    pack(signer, &DISKS, |sizes| descriptor([sizes[0], sizes[1]]))
+}
+
+/// The least archive that is whole: one system, one disk.
+pub(crate) fn least_archive(signer: &Signer) -> Vec<u8> {
+    pack(Some(signer), &DISKS[1..], |sizes| {
+        let file = File {
+            id: "f".to_owned(),
+            href: "small-disk1.vmdk".to_owned(),
+            size: Some(sizes[0]),
+            ..File::default()
+        };
+        Descriptor {
+            files: vec![file],
+            ..Descriptor::new(VirtualSystem {
+                id: "s".to_owned(),
+                ..VirtualSystem::default()
+            })
+        }
+    })
+}
+
+fn pack(signer: Option<&Signer>, disks: &[&[u8]], describe: impl Fn(&[u64]) -> Descriptor) -> Vec<u8> {
+    let name = |index: usize| MemberName::parse(&format!("small-disk{}.vmdk", index + 1)).unwrap();
+    let layout = Layout {
+        base_name: "small".to_owned(),
+        files: (0..disks.len()).map(name).collect(),
+        descriptor_len: describe(&vec![u64::MAX; disks.len()]).render().unwrap().len() as u64,
+        algorithm: DigestAlgorithm::Sha256,
+        signer,
+        mtime: 0,
+    };
+    let mut out = Cursor::new(Vec::new());
+    let mut writer = Writer::create(&mut out, layout).unwrap();
+    for (index, disk) in disks.iter().enumerate() {
+        let mut member = writer.member(name(index).as_str()).unwrap();
+        member.write_all(disk).unwrap();
+        member.finish().unwrap();
+    }
+    let sizes: Vec<_> = writer.files().iter().map(|file| file.size).collect();
+    writer.finish(describe(&sizes).render().unwrap()).unwrap();
+    out.into_inner()
+}
+
+/// The folder of other people's packages, if it is here.
+pub(crate) fn corpus() -> Option<PathBuf> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    let folder = std::env::var_os("OVF_CORPUS").map_or(beside, PathBuf::from);
+    if folder.join("INDEX.tsv").is_file() {
+        return Some(folder);
+    }
+    println!("skipped: no corpus at {}", folder.display());
+    None
+}
+
+/// Every file under a folder, in the order of their names.
+pub(crate) fn files_under(folder: &std::path::Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path)
+            } else {
+                found.push(path)
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,107 @@
+//! One file of a package while it is read.
+
+use std::io::{self, Read};
+
+use super::{MAX_DESCRIPTOR_BYTES, MemberName};
+use crate::error::{Error, Kind};
+
+/// What a member is in its package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The descriptor.
+    Descriptor,
+    /// The manifest: the descriptor's name with `.mf`.
+    Manifest,
+    /// The certificate file: the descriptor's name with `.cert`.
+    Certificate,
+    /// Any other file: disks, images, string bundles.
+    File,
+}
+
+impl Role {
+    /// The role of `name` beside the descriptor `descriptor`.
+    pub(super) fn beside(descriptor: &MemberName, name: &MemberName) -> Self {
+        if name.stem() != descriptor.stem() {
+            Role::File
+        } else if name.has_extension("mf") {
+            Role::Manifest
+        } else if name.has_extension("cert") {
+            Role::Certificate
+        } else {
+            Role::File
+        }
+    }
+
+    /// The largest member of this role, in bytes.
+    pub(super) fn max_bytes(self) -> u64 {
+        match self {
+            Role::Descriptor => MAX_DESCRIPTOR_BYTES,
+            Role::Manifest => crate::manifest::MAX_BYTES as u64,
+            Role::Certificate => crate::certificate::MAX_BYTES as u64,
+            Role::File => u64::MAX,
+        }
+    }
+
+    pub(super) fn check_size(self, name: &MemberName, size: u64) -> Result<(), Error> {
+        if size <= self.max_bytes() {
+            return Ok(());
+        }
+        let reason = format!("the member has {size} bytes, the limit is {}", self.max_bytes());
+        Err(Error::new(Kind::PackageLimit, reason).in_member(name))
+    }
+}
+
+/// A member of a package, its bytes to be read through [`Read`] and never past its end.
+///
+/// What is not read is passed over when the next member is asked for.
+pub struct Member<'a> {
+    pub(super) name: MemberName,
+    pub(super) role: Role,
+    pub(super) size: u64,
+    pub(super) offset: u64,
+    pub(super) body: &'a mut dyn Read,
+}
+
+impl Member<'_> {
+    /// Its name.
+    pub fn name(&self) -> &MemberName {
+        &self.name
+    }
+
+    /// What it is in its package.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Where its bytes begin in the archive; 0 for a file of a folder.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// All its bytes, for a descriptor, manifest or certificate file.
+    ///
+    /// # Errors
+    /// [`Kind::PackageLimit`] for another member above the descriptor's ceiling; those of reading.
+    pub fn read_all(&mut self) -> Result<Vec<u8>, Error> {
+        if self.size > MAX_DESCRIPTOR_BYTES {
+            let reason = format!("a member of {} bytes is not read into memory", self.size);
+            return Err(Error::new(Kind::PackageLimit, reason).in_member(&self.name));
+        }
+        let mut bytes = Vec::new();
+        self.body
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::io("reading", error).in_member(&self.name))?;
+        Ok(bytes)
+    }
+}
+
+impl Read for Member<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.body.read(buffer)
+    }
+}

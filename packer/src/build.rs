@@ -1,0 +1,302 @@
+//! A recipe becomes a package: every disk is read once, compressed, hashed and written where it stays.
+
+mod description;
+mod signer;
+
+use std::io::{BufWriter, Seek, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use image::source::{RawFile, Source};
+use image::vmdk;
+use ovf::certificate::Signer;
+use ovf::manifest::DigestAlgorithm;
+use ovf::package::{MemberName, ova};
+
+use crate::boot_disk;
+use crate::debian::{Cache, KERNEL_LICENCE, Lock, TOOLS};
+use crate::error::{Error, Result};
+use crate::output::{Output, write_whole};
+use crate::recipe::{Disk, Recipe};
+use crate::sbom::{self, Component};
+use crate::state_disk::{self, StateDisk};
+use description::PackedDisk;
+use image::guid::Guid;
+
+pub use signer::open_signer;
+
+/// A build whose inputs are all there and checked.
+pub struct Plan<'a> {
+    recipe: &'a Recipe,
+    signer: Option<Signer>,
+    eulas: Vec<String>,
+    disks: Vec<PlannedDisk>,
+    components: Vec<Component>,
+}
+
+struct PlannedDisk {
+    id: String,
+    member: MemberName,
+    source: Box<dyn Source>,
+    seed: Guid,
+    /// Holds the temporary file that `source` reads.
+    _state: Option<StateDisk>,
+}
+
+/// How far the build is.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a> {
+    /// The disk being packed.
+    pub disk: &'a str,
+    /// Bytes of its data that were read.
+    pub done: u64,
+    /// Bytes of data that it has.
+    pub total: u64,
+}
+
+/// What was built.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// Length of the package in bytes.
+    pub bytes: u64,
+    /// Whether it has a certificate.
+    pub signed: bool,
+    /// Where the bill of materials is.
+    pub bill_of_materials: PathBuf,
+    /// The disks' members.
+    pub members: Vec<BuiltMember>,
+}
+
+/// A disk in the package.
+#[derive(Debug, Clone)]
+pub struct BuiltMember {
+    /// Member name.
+    pub name: String,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// Cores that compress at most; more would wait for the one that writes.
+const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
+
+impl<'a> Plan<'a> {
+    /// Gathers and makes all inputs; writes nothing but to the package cache and temporary files.
+    ///
+    /// # Errors
+    /// Anything that the recipe names is missing or wrong.
+    pub fn new(recipe: &'a Recipe, signer: Option<Signer>) -> Result<Self> {
+        let eulas = description::eula_texts(recipe)?;
+        let mut plan = Self {
+            recipe,
+            signer,
+            eulas,
+            disks: Vec::new(),
+            components: Vec::new(),
+        };
+        let inputs = match &recipe.debian {
+            Some(debian) => Some((
+                Lock::open(&recipe.resolve(debian.lock.get_ref()))?,
+                Cache::of_user()?,
+            )),
+            None => None,
+        };
+        for disk in &recipe.disk {
+            plan.add_disk(disk, inputs.as_ref())?;
+        }
+        if let Some((lock, _)) = inputs.filter(|_| recipe.disk.iter().any(|disk| disk.raw.is_none())) {
+            plan.add_packages(&lock)?;
+        }
+        Ok(plan)
+    }
+
+    fn add_disk(&mut self, disk: &Disk, inputs: Option<&(Lock, Cache)>) -> Result<()> {
+        let recipe = self.recipe;
+        let (system, id) = (recipe.system.id.get_ref(), disk.id.get_ref());
+        let seed = Guid::derive(format!("{system}\n{id}").as_bytes());
+        let member = MemberName::parse(&format!("{system}-{id}.vmdk"))?;
+        let planned = |source, state| {
+            self.disks.push(PlannedDisk {
+                id: id.clone(),
+                member,
+                source,
+                seed,
+                _state: state,
+            });
+        };
+        if let Some(raw) = &disk.raw {
+            planned(Box::new(RawFile::open(&recipe.resolve(raw.get_ref()))?), None);
+            return Ok(());
+        }
+        let (lock, cache) = inputs.ok_or_else(|| Error::Usage(format!("disk '{id}' needs [debian] lock")))?;
+        if let Some(boot) = &disk.boot {
+            let made = boot_disk::make(recipe, boot, &seed, lock, cache)?;
+            planned(Box::new(made.disk), None);
+            let files = made
+                .files
+                .into_iter()
+                .map(|(name, sha256)| Component::File { name, sha256 });
+            self.components.extend(files);
+            if let Some(manifest) = &boot.init_manifest {
+                let package = boot.init_package.as_deref().unwrap_or("init");
+                let crates = sbom::crates_of(&recipe.resolve(manifest.get_ref()), package)?;
+                self.components.extend(crates.into_iter().map(Component::Crate));
+            }
+        } else if let Some(state) = &disk.state {
+            let made = state_disk::make(state, &seed, lock, cache)?;
+            planned(Box::new(RawFile::open(made.path())?), Some(made));
+        }
+        Ok(())
+    }
+
+    fn add_packages(&mut self, lock: &Lock) -> Result<()> {
+        let kernels = self.recipe.disk.iter().filter_map(|disk| disk.boot.as_ref());
+        let mut components = Vec::new();
+        for boot in kernels {
+            let package = lock.get(boot.kernel.get_ref())?.clone();
+            components.push(Component::Debian {
+                package,
+                licence: KERNEL_LICENCE,
+                shipped: true,
+            });
+        }
+        for tool in TOOLS {
+            let package = lock.get(tool.name)?.clone();
+            components.push(Component::Debian {
+                package,
+                licence: tool.licence,
+                shipped: tool.shipped,
+            });
+        }
+        components.append(&mut self.components);
+        self.components = components;
+        Ok(())
+    }
+
+    /// Writes the package and its bill of materials; either appears whole or not at all.
+    ///
+    /// # Errors
+    /// A disk can't be read, or the output can't be written.
+    pub fn write(&self, path: &Path, progress: &mut dyn FnMut(Step<'_>)) -> Result<Built> {
+        let bill_of_materials = path.with_extension("cdx.json");
+        if bill_of_materials == path {
+            return Err(Error::Usage(format!(
+                "{}: the package can't be called that",
+                path.display()
+            )));
+        }
+        let mut output = Output::create(path)?;
+        let disks = self.write_archive(&mut output, progress)?;
+        let product = &self.recipe.product;
+        let bom = sbom::render(
+            &product.name,
+            &product.vendor,
+            &product.version,
+            self.recipe.system.id.get_ref(),
+            &self.components,
+        );
+        let bytes = output
+            .file()
+            .metadata()
+            .map_err(Error::io(path, "measure"))?
+            .len();
+        output.commit()?;
+        write_whole(&bill_of_materials, &bom)?;
+        let members = disks
+            .iter()
+            .map(|disk| BuiltMember {
+                name: disk.member.clone(),
+                bytes: disk.size,
+            })
+            .collect();
+        Ok(Built {
+            bytes,
+            signed: self.signer.is_some(),
+            bill_of_materials,
+            members,
+        })
+    }
+
+    fn write_archive(
+        &self,
+        output: &mut Output,
+        progress: &mut dyn FnMut(Step<'_>),
+    ) -> Result<Vec<PackedDisk>> {
+        // Sizes are known only when the disks are packed: the descriptor's place is kept for the longest they can make it.
+        let largest: Vec<PackedDisk> = self.disks.iter().map(PlannedDisk::largest).collect();
+        let layout = ova::Layout {
+            base_name: self.recipe.system.id.get_ref().clone(),
+            files: self.disks.iter().map(|disk| disk.member.clone()).collect(),
+            descriptor_len: self.describe(&largest)?.len() as u64,
+            algorithm: DigestAlgorithm::Sha256,
+            signer: self.signer.as_ref(),
+            mtime: 0,
+        };
+        let mut archive = ova::Writer::create(output.file(), layout)?;
+        let mut packed = Vec::new();
+        for disk in &self.disks {
+            packed.push(disk.pack(&mut archive, progress)?);
+        }
+        archive.finish(self.describe(&packed)?)?;
+        Ok(packed)
+    }
+
+    fn describe(&self, disks: &[PackedDisk]) -> Result<Vec<u8>> {
+        let descriptor = description::describe(self.recipe, &self.eulas, disks)?;
+        match descriptor.check_references().into_iter().next() {
+            Some(error) => Err(error.into()),
+            None => Ok(descriptor.render()?),
+        }
+    }
+}
+
+/// Compressed grains are written in pieces of about this many bytes.
+const BUFFER: usize = 1 << 20;
+
+impl PlannedDisk {
+    fn largest(&self) -> PackedDisk {
+        let (member, id) = (self.member.to_string(), self.id.clone());
+        PackedDisk {
+            id,
+            member,
+            capacity: u64::MAX,
+            populated: u64::MAX,
+            size: u64::MAX,
+        }
+    }
+
+    fn pack<W: Write + Seek>(
+        &self,
+        archive: &mut ova::Writer<'_, W>,
+        progress: &mut dyn FnMut(Step<'_>),
+    ) -> Result<PackedDisk> {
+        let [a, b, c, d, ..] = *self.seed.child("content").as_bytes();
+        let options = vmdk::Options {
+            threads: std::thread::available_parallelism()
+                .unwrap_or(NonZeroUsize::MIN)
+                .min(MAX_THREADS),
+            // The two highest values mean "changed" and "none" to VMware's tools.
+            content_id: Some(u32::from_le_bytes([a, b, c, d]) & 0x7fff_ffff),
+            file_name: self.member.to_string(),
+            ..vmdk::Options::default()
+        };
+        let mut member = BufWriter::with_capacity(BUFFER, archive.next_member()?);
+        let written = vmdk::write(self.source.as_ref(), &mut member, &options, &mut |at| {
+            progress(Step {
+                disk: self.member.as_str(),
+                done: at.done,
+                total: at.total,
+            });
+        })?;
+        let member = member
+            .into_inner()
+            .map_err(|error| Error::io(Path::new(self.member.as_str()), "write")(error.into_error()))?;
+        let member = member.finish()?;
+        Ok(PackedDisk {
+            id: self.id.clone(),
+            member: member.name.to_string(),
+            capacity: written.capacity,
+            populated: written.populated,
+            size: member.size,
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! One file per verb.
+
+pub(crate) mod build;
+pub(crate) mod completions;
+pub(crate) mod inspect;
+pub(crate) mod keygen;
+pub(crate) mod lock;
+pub(crate) mod man;
+pub(crate) mod run;
+pub(crate) mod verify;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Verb};
+
+/// Runs the verb; the code is 0 for done, 1 for refused.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let json = cli.json;
+    match cli.verb {
+        Verb::Build(arguments) => arguments.run(json),
+        Verb::Verify(arguments) => arguments.run(json),
+        Verb::Inspect(arguments) => arguments.run(json),
+        Verb::Run(arguments) => arguments.run(json),
+        Verb::Keygen(arguments) => arguments.run(json),
+        Verb::Lock(arguments) => arguments.run(json),
+        Verb::Completions(arguments) => arguments.run(),
+        Verb::Man(arguments) => arguments.run(),
+    }
+}

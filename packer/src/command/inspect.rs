@@ -1,0 +1,255 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use ovf::descriptor::{Descriptor, Item, Property, ResourceType, VirtualSystem};
+use packer::package::Contents;
+use serde_json::{Value, json};
+
+use crate::report;
+
+/// Show what a package holds
+///
+/// Reads the descriptor and the list of members; verifies nothing: `ova verify` does.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// An OVA, or a descriptor beside its files
+    package: PathBuf,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let contents = Contents::open(&self.package)?;
+        if json {
+            report::print_json(&to_json(&contents))?;
+        } else {
+            report::print(&to_text(&contents))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn to_json(contents: &Contents) -> Value {
+    let descriptor = &contents.descriptor;
+    json!({
+        "signed": contents.signed,
+        "members": contents.members.iter().map(|m| json!({ "name": m.name.as_str(), "bytes": m.size })).collect::<Vec<_>>(),
+        "disks": descriptor.disks.iter().map(|disk| json!({
+            "id": disk.id,
+            "file": disk.file_ref.as_deref().and_then(|id| descriptor.file(id)).map(|file| &file.href),
+            "capacity": disk.capacity_in_bytes().ok().flatten(),
+            "populated": disk.populated_size,
+            "format": disk.format,
+        })).collect::<Vec<_>>(),
+        "networks": descriptor.networks.iter().map(|network| json!({
+            "name": network.name, "description": network.description,
+        })).collect::<Vec<_>>(),
+        "products": descriptor.content.products().iter().map(|product| json!({
+            "name": product.product,
+            "vendor": product.vendor,
+            "version": product.version,
+            "full_version": product.full_version,
+            "properties": product.properties.iter().map(|p| property(&product.environment_key(p), p)).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+        "systems": descriptor.systems().iter().map(|s| system(s)).collect::<Vec<_>>(),
+    })
+}
+
+fn property(key: &str, property: &Property) -> Value {
+    json!({
+        "key": key,
+        "type": property.property_type.to_string(),
+        "qualifiers": property.qualifiers.to_string(),
+        "default": property.value.as_ref().filter(|_| !property.is_secret()),
+        "user_configurable": property.user_configurable,
+        "password": property.is_secret(),
+        "label": property.label,
+        "description": property.description,
+    })
+}
+
+fn system(system: &VirtualSystem) -> Value {
+    let hardware = system.hardware.first();
+    let items = hardware.map_or(&[][..], |hardware| &hardware.items);
+    json!({
+        "id": system.id,
+        "name": system.name,
+        "operating_system": system.operating_system.as_ref().and_then(|os| os.description.as_ref()),
+        "hardware_versions": hardware.and_then(|h| h.system.as_ref()).map(|s| &s.system_types),
+        "transport": hardware.map(|h| &h.transport),
+        "firmware": firmware(system),
+        "cpus": quantity(items, ResourceType::PROCESSOR),
+        "memory_mib": quantity(items, ResourceType::MEMORY),
+        "eulas": system.eulas.len(),
+        "annotation": system.annotation.as_ref().map(|annotation| &annotation.text),
+        "devices": items.iter().map(|item| json!({
+            "name": item.element_name,
+            "type": item.resource_type.map(|kind| kind.0),
+            "model": item.resource_sub_type,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn quantity(items: &[Item], kind: ResourceType) -> Option<u64> {
+    items
+        .iter()
+        .filter(|item| item.resource_type == Some(kind))
+        .find_map(|item| item.virtual_quantity)
+}
+
+fn firmware(system: &VirtualSystem) -> &str {
+    let configs = system.hardware.iter().flat_map(|hardware| &hardware.config);
+    configs
+        .into_iter()
+        .find(|config| config.key == "firmware")
+        .map_or("bios", |config| &config.value)
+}
+
+fn to_text(contents: &Contents) -> String {
+    let descriptor = &contents.descriptor;
+    let mut text = Table::default();
+    for product in descriptor.content.products() {
+        let words = [&product.product, &product.version].map(|word| word.as_deref().unwrap_or_default());
+        let vendor = product
+            .vendor
+            .as_deref()
+            .map(|vendor| format!(" by {vendor}"))
+            .unwrap_or_default();
+        text.line("Product", &format!("{}{vendor}", words.join(" ")));
+    }
+    text.line(
+        "Signed",
+        if contents.signed {
+            "yes (see: ova verify --trust)"
+        } else {
+            "no"
+        },
+    );
+    for system in descriptor.systems() {
+        describe_system(system, &mut text);
+    }
+    text.heading("Members");
+    for member in &contents.members {
+        text.row(&[member.name.as_str(), &report::size(member.size)]);
+    }
+    text.heading("Disks");
+    for disk in &descriptor.disks {
+        describe_disk(descriptor, disk, &mut text);
+    }
+    text.heading("Networks");
+    for network in &descriptor.networks {
+        text.row(&[&network.name, network.description.as_deref().unwrap_or_default()]);
+    }
+    text.heading("Properties");
+    for product in descriptor.content.products() {
+        for property in &product.properties {
+            let narrowed = property.qualifiers.to_string();
+            let kind = format!("{} {narrowed}", property.property_type);
+            let default = match (&property.value, property.is_secret()) {
+                (_, true) => "(secret)".to_owned(),
+                (Some(value), _) => format!("= \"{value}\""),
+                (None, _) => String::new(),
+            };
+            text.row(&[&product.environment_key(property), kind.trim(), &default]);
+        }
+    }
+    text.finish()
+}
+
+fn describe_system(system: &VirtualSystem, text: &mut Table) {
+    let hardware = system.hardware.first();
+    let items = hardware.map_or(&[][..], |hardware| &hardware.items);
+    let amount = |kind| quantity(items, kind).map_or_else(|| "?".to_owned(), |count| count.to_string());
+    text.line("Machine", system.name.as_deref().unwrap_or(&system.id));
+    text.line(
+        "Hardware",
+        &format!(
+            "{} CPU, {} MiB, {}",
+            amount(ResourceType::PROCESSOR),
+            amount(ResourceType::MEMORY),
+            firmware(system)
+        ),
+    );
+    if let Some(settings) = hardware.and_then(|hardware| hardware.system.as_ref()) {
+        text.line("Runs on", &settings.system_types.join(", "));
+    }
+    if let Some(guest) = system
+        .operating_system
+        .as_ref()
+        .and_then(|os| os.description.as_ref())
+    {
+        text.line("Guest", guest);
+    }
+}
+
+fn describe_disk(descriptor: &Descriptor, disk: &ovf::descriptor::Disk, text: &mut Table) {
+    let capacity = disk.capacity_in_bytes().ok().flatten();
+    let capacity = capacity.map_or_else(|| "size set by a property".to_owned(), report::size);
+    let file = disk.file_ref.as_deref().and_then(|id| descriptor.file(id));
+    let file = file.map_or_else(|| "empty".to_owned(), |file| file.href.clone());
+    let used = disk
+        .populated_size
+        .map(|bytes| format!("{} in use", report::size(bytes)))
+        .unwrap_or_default();
+    text.row(&[&disk.id, &capacity, &used, &file]);
+}
+
+/// Text in columns. Strings of the package are shown without control characters: they come from strangers.
+#[derive(Default)]
+struct Table {
+    text: String,
+    title: &'static str,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn line(&mut self, name: &str, value: &str) {
+        self.text.push_str(&format!("{name:<10}{}\n", printable(value)));
+    }
+
+    /// A heading is shown only if rows follow.
+    fn heading(&mut self, title: &'static str) {
+        self.flush();
+        self.title = title;
+    }
+
+    fn row(&mut self, cells: &[&str]) {
+        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
+    }
+
+    fn flush(&mut self) {
+        if !self.rows.is_empty() {
+            self.text.push_str(&format!("\n{}\n", self.title));
+        }
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| {
+                self.rows
+                    .iter()
+                    .filter_map(|row| row.get(column))
+                    .map(|cell| cell.chars().count())
+                    .max()
+            })
+            .map(Option::unwrap_or_default)
+            .collect();
+        for row in self.rows.drain(..) {
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:<width$}"));
+            let line = cells.collect::<Vec<_>>().join("  ");
+            self.text.push_str(&format!("  {}\n", line.trim_end()));
+        }
+    }
+
+    fn finish(mut self) -> String {
+        self.flush();
+        self.text
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

@@ -1,0 +1,97 @@
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstyle_words::{bad, good};
+use clap::Args;
+use ovf::verify::{Outcome, Verdict};
+
+use crate::progress::Progress;
+use crate::report;
+use crate::trust::Trust;
+
+/// Verify a package: digests, signature, and the signer's chain to a trusted certificate
+///
+/// Reads the package once and writes nothing. Each failed check is told with its rule and the member it concerns; exit code
+/// 1 means refused. Without --trust the signature is checked against the certificate in the package, which tells that the
+/// two belong together but not who made it.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// An OVA, `-` for one from standard input, or a descriptor beside its files
+    package: PathBuf,
+    #[command(flatten)]
+    trust: Trust,
+    /// Tell of the checks that passed, too
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let progress = Progress::spinner("verifying");
+        let verdict = self.trust.verdict(&self.package)?;
+        progress.finish();
+        if json {
+            report::print_json(&serde_json::to_value(&verdict)?)?;
+        } else {
+            report::print(&self.describe(&verdict))?;
+        }
+        // A package that can't be read to its end isn't bad, nor is it good.
+        let unread = verdict.failures().any(|check| check.code == ovf::Kind::Io.code());
+        Ok(match (verdict.is_accepted(), unread) {
+            (true, _) => ExitCode::SUCCESS,
+            (false, false) => ExitCode::from(1),
+            (false, true) => ExitCode::from(2),
+        })
+    }
+
+    fn describe(&self, verdict: &Verdict) -> String {
+        let mut text = String::new();
+        for check in verdict.checks() {
+            let word = match check.outcome {
+                Outcome::Failed => bad("refused"),
+                Outcome::Ok if self.verbose => good("ok"),
+                Outcome::Skipped if self.verbose => "skipped".to_owned(),
+                _ => continue,
+            };
+            let member = check
+                .member
+                .as_deref()
+                .map(|member| format!("{member}: "))
+                .unwrap_or_default();
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "{word}  {}  {member}{}", check.code, check.reason);
+        }
+        let accepted = verdict.is_accepted();
+        let signer = verdict.signer();
+        if let Some(signer) = signer {
+            let _ = writeln!(
+                text,
+                "signer    {}\nissuer    {}\nSHA-256   {}",
+                signer.subject, signer.issuer, signer.fingerprint
+            );
+        }
+        let sense = match (accepted, signer.is_some(), self.trust.names_roots()) {
+            (false, ..) => bad("REFUSED"),
+            (true, true, true) => good("accepted: whole, and signed by a trusted publisher"),
+            (true, true, false) => format!(
+                "{}; who the signer is was not checked (--trust)",
+                good("accepted: whole")
+            ),
+            (true, false, _) => format!("{}; it is not signed", good("accepted: whole")),
+        };
+        let _ = writeln!(text, "{}  {sense}", self.package.display());
+        text
+    }
+}
+
+/// Words in the colours that terminals show; `anstream` leaves them out elsewhere.
+mod anstyle_words {
+    pub(super) fn bad(text: &str) -> String {
+        format!("\x1b[1;31m{text}\x1b[0m")
+    }
+
+    pub(super) fn good(text: &str) -> String {
+        format!("\x1b[1;32m{text}\x1b[0m")
+    }
+}

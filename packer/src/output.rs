@@ -1,0 +1,182 @@
+//! Files that appear whole or not at all.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+use crate::error::{Error, Result};
+
+/// A file that appears under its name whole, or not at all.
+///
+/// It has no name while it is written (`O_TMPFILE`), so that even a killed build leaves nothing behind. Where the file
+/// system can't do that, it has a hidden name which is removed on failure.
+#[derive(Debug)]
+pub struct Output {
+    file: File,
+    path: PathBuf,
+    hidden: Option<PathBuf>,
+}
+
+impl Output {
+    /// Opens a file that will be called `path`.
+    ///
+    /// # Errors
+    /// The folder is missing or can't be written to.
+    pub fn create(path: &Path) -> Result<Self> {
+        let folder = folder_of(path);
+        if path.file_name().is_none() || path.is_dir() {
+            return Err(Error::Usage(format!(
+                "{}: an output is a file, not a folder",
+                path.display()
+            )));
+        }
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        match rustix::fs::open(folder, flags, Mode::from_raw_mode(0o666)) {
+            Ok(file) => Ok(Self {
+                file: file.into(),
+                path: path.to_owned(),
+                hidden: None,
+            }),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+                Self::create_hidden(path)
+            }
+            Err(error) => Err(Error::io(folder, "create a file in this folder")(error.into())),
+        }
+    }
+
+    fn create_hidden(path: &Path) -> Result<Self> {
+        let hidden = hidden_name(path);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .custom_flags(0)
+            .open(&hidden)
+            .map_err(Error::io(&hidden, "create"))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            hidden: Some(hidden),
+        })
+    }
+
+    /// The file to write to.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Makes the bytes durable and gives them their name, in place of whatever had it.
+    ///
+    /// # Errors
+    /// The disk is full or failing; the old file, if any, is then still there.
+    pub fn commit(mut self) -> Result<()> {
+        self.file.sync_all().map_err(Error::io(&self.path, "write"))?;
+        let hidden = match self.hidden.take() {
+            Some(hidden) => hidden,
+            None => self
+                .link_hidden()
+                .map_err(Error::io(&self.path, "name the finished file"))?,
+        };
+        let renamed = fs::rename(&hidden, &self.path).map_err(Error::io(&self.path, "put in place"));
+        if renamed.is_err() {
+            self.hidden = Some(hidden);
+        }
+        renamed?;
+        let folder = folder_of(&self.path);
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(Error::io(folder, "sync"))
+    }
+
+    /// linkat(2) replaces nothing, so the file is first linked under a hidden name and then renamed.
+    fn link_hidden(&self) -> io::Result<PathBuf> {
+        use std::os::fd::AsRawFd;
+        let hidden = hidden_name(&self.path);
+        let from = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        match rustix::fs::linkat(CWD, &from, CWD, &hidden, AtFlags::SYMLINK_FOLLOW) {
+            Err(rustix::io::Errno::EXIST) => {
+                fs::remove_file(&hidden)?;
+                rustix::fs::linkat(CWD, &from, CWD, &hidden, AtFlags::SYMLINK_FOLLOW)?;
+            }
+            outcome => outcome?,
+        }
+        Ok(hidden)
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some(hidden) = &self.hidden {
+            // Nothing better can be done with a failure here: the build has failed already.
+            let _ = fs::remove_file(hidden);
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+fn hidden_name(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.part", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Writes a small file whole or not at all.
+///
+/// # Errors
+/// As [`Output::create`] and [`Output::commit`].
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut output = Output::create(path)?;
+    io::Write::write_all(output.file(), bytes).map_err(Error::io(path, "write"))?;
+    output.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect()
+    }
+
+    #[test]
+    fn an_output_that_is_not_committed_leaves_the_folder_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.ova");
+        for create in [Output::create, Output::create_hidden] {
+            let mut output = create(&path).unwrap();
+            output.file().write_all(b"half").unwrap();
+            drop(output);
+            assert!(names(folder.path()).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_committed_output_replaces_the_old_file_and_nothing_else_remains() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.ova");
+        for (create, text) in [
+            (Output::create as fn(&Path) -> _, "one"),
+            (Output::create_hidden, "two"),
+        ] {
+            let mut output: Output = create(&path).unwrap();
+            output.file().write_all(text.as_bytes()).unwrap();
+            output.commit().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(names(folder.path()), ["x.ova"]);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The arguments by which a verb decides whether to believe a package.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ovf::certificate::TrustRoots;
+use ovf::package::Source;
+use ovf::verify::{Policy, Verdict, verify};
+use time::OffsetDateTime;
+
+#[derive(Debug, Args)]
+pub(crate) struct Trust {
+    /// Certificates to trust (PEM or DER): authorities, or a publisher's own; a signature that leads to one is required
+    #[arg(long, value_name = "CA.pem")]
+    trust: Vec<PathBuf>,
+    /// Refuse an unsigned package even where nobody is trusted by name
+    #[arg(long)]
+    require_signature: bool,
+}
+
+/// A file of trusted certificates is at most this long.
+const MAX_ROOTS_BYTES: u64 = 16 << 20;
+
+impl Trust {
+    fn policy(&self) -> anyhow::Result<Policy> {
+        let mut roots = TrustRoots::default();
+        for path in &self.trust {
+            let bytes = packer::input::read_bounded(path, MAX_ROOTS_BYTES)?;
+            roots.extend(TrustRoots::parse(&bytes).map_err(|error| error.in_member(path.display()))?);
+        }
+        let mut policy = Policy::at(OffsetDateTime::now_utc().unix_timestamp()).trusting(roots);
+        policy.require_signature |= self.require_signature;
+        Ok(policy)
+    }
+
+    /// Whether the signer has to lead to a trusted certificate.
+    pub(crate) fn names_roots(&self) -> bool {
+        !self.trust.is_empty()
+    }
+
+    pub(crate) fn verdict(&self, package: &Path) -> anyhow::Result<Verdict> {
+        let policy = self.policy()?;
+        let mut source = match package.to_str() {
+            Some("-") => Source::stream(std::io::stdin()),
+            _ => Source::open(package)?,
+        };
+        Ok(verify(&mut source, &policy))
+    }
+
+    /// Verifies a package before something is done with it.
+    pub(crate) fn require_accepted(&self, package: &Path) -> anyhow::Result<()> {
+        let verdict = self.verdict(package)?;
+        if verdict.is_accepted() {
+            return Ok(());
+        }
+        let failures: Vec<String> = verdict
+            .failures()
+            .map(|check| format!("{}: {}", check.code, check.reason))
+            .collect();
+        Err(packer::Error::Refused(format!("{}: {}", package.display(), failures.join("; "))).into())
+    }
+}

@@ -1,0 +1,26 @@
+//! Programs written by other people that judge what we make.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static SKIPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// A counterpart, or nothing where the machine lacks it: the caller then returns. In CI nothing may lack.
+pub fn find(program: &str) -> Option<Command> {
+    let folders = ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin"];
+    let found = folders
+        .iter()
+        .map(|folder| Path::new(folder).join(program))
+        .find(|path| path.exists());
+    if let Some(path) = found {
+        return Some(Command::new(path));
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{program} is missing, and CI must not skip"
+    );
+    let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
+    eprintln!("skipped ({count}): {program} is not installed");
+    None
+}
