@@ -15,7 +15,7 @@ RUNTIME_FLAGS := -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/vc
 KEYS := out/keys
 PACKAGE := out/vcc-node.ova
 
-.PHONY: help demo test check e2e dependencies lint deny unit commands reproducible bench clean
+.PHONY: help demo test check e2e package dependencies lint deny unit commands reproducible bench clean
 
 help:
 	@echo "make demo    build, sign, verify and boot an appliance, and talk to it"
@@ -28,22 +28,18 @@ dependencies:
 
 # The two commands: `ova`, and `vcc` as the appliance ships it.
 commands: dependencies
-	$(CARGO) build --locked --release -p packer
-	RUSTFLAGS="$(RUNTIME_FLAGS)" $(CARGO) build --locked --profile appliance --target $(TARGET) -p appliance
+	@$(CARGO) build --locked --release -p packer
+	@RUSTFLAGS="$(RUNTIME_FLAGS)" $(CARGO) build --locked --profile appliance --target $(TARGET) -p appliance
 	@mkdir -p out
 	@cmp -s $(VCC) out/vcc || cp $(VCC) out/vcc
 
-$(KEYS)/key.pem: | commands
-	$(OVA) keygen $(KEYS)
-
-$(PACKAGE): $(KEYS)/key.pem $(wildcard appliance/*.toml appliance/*.lock appliance/*.txt) | commands
-	$(OVA) build appliance/vcc-node.toml -o $@ --sign $(KEYS)/key.pem --cert $(KEYS)/cert.pem
-
-# The package is made again only where one of the two commands differs from the one that made it.
-.PHONY: package
+# The package is made again where anything it is made of is newer.
+INPUTS := $(OVA) out/vcc $(KEYS) appliance/vcc-node.toml appliance/debian.lock appliance/eula.txt
 package: commands
-	@if [ -e $(PACKAGE) ] && { [ $(OVA) -nt $(PACKAGE) ] || [ out/vcc -nt $(PACKAGE) ]; }; then rm $(PACKAGE); fi
-	@$(MAKE) --no-print-directory $(PACKAGE)
+	@[ -e $(KEYS)/key.pem ] || $(OVA) keygen $(KEYS)
+	@if [ ! -e $(PACKAGE) ] || [ -n "$$(find $(INPUTS) -maxdepth 0 -newer $(PACKAGE))" ]; then \
+	  $(OVA) build appliance/vcc-node.toml -o $(PACKAGE) --sign $(KEYS)/key.pem --cert $(KEYS)/cert.pem; \
+	fi
 
 demo: package
 	@scripts/demo.sh $(OVA) $(PACKAGE) $(KEYS)
@@ -61,7 +57,7 @@ deny: dependencies
 	@scripts/deny.sh
 
 e2e: package
-	OVA=$(abspath $(OVA)) PACKAGE=$(abspath $(PACKAGE)) KEYS=$(abspath $(KEYS)) \
+	OVA=$(abspath $(OVA)) PACKAGE=$(abspath $(PACKAGE)) VCC=$(abspath out/vcc) KEYS=$(abspath $(KEYS)) \
 	  $(CARGO) test --locked -p e2e -- --test-threads=2 --nocapture
 
 reproducible: dependencies

@@ -72,6 +72,9 @@ pub fn run() -> ! {
 }
 
 fn start_threads(events: &SyncSender<Event>) {
+    if let Err(error) = crate::entropy::collect() {
+        log::warn(format_args!("randomness is not collected ahead: {error}"));
+    }
     if let Err(error) = catch_signals(events.clone()) {
         log::error(format_args!("signals cannot be caught: {error}"));
     }

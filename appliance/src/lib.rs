@@ -27,12 +27,13 @@
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
 //! | [`check`], [`role`], [`hostname`] | words that all of them use |
-//! | [`error`], [`log`], [`file`](mod@file) | failures, lines for the console, small files |
+//! | [`error`], [`log`], [`file`](mod@file), [`entropy`] | failures, lines for the console, small files, randomness |
 #![deny(unsafe_code)]
 
 pub mod api;
 pub mod check;
 pub mod command;
+pub mod entropy;
 pub mod error;
 pub mod file;
 pub mod hostname;

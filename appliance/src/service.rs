@@ -48,6 +48,7 @@ pub struct Options {
 /// # Errors
 /// [`Kind::Listen`], [`Kind::StateLocked`], [`Kind::Tls`], or [`Kind::Identity`] where there is no randomness.
 pub fn run(options: &Options) -> Result<()> {
+    crate::entropy::wait();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

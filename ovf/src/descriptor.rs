@@ -209,6 +209,19 @@ impl Descriptor {
         self.content.systems()
     }
 
+    /// Every property under its key in the environment document, `[class.]key[.instance]`, in document order.
+    pub fn properties(&self) -> Vec<(String, &Property)> {
+        let products = self.content.products().into_iter();
+        products
+            .flat_map(|product| {
+                product
+                    .properties
+                    .iter()
+                    .map(|property| (product.environment_key(property), property))
+            })
+            .collect()
+    }
+
     /// The file of an id.
     pub fn file(&self, id: &str) -> Option<&File> {
         self.files.iter().find(|file| file.id == id)

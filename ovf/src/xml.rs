@@ -151,7 +151,6 @@ impl Document {
 
     /// The document element.
     pub fn root(&self) -> Element<'_> {
-        // The parser makes no document without one; node 0 is then some node, and an element by construction.
         Element {
             document: self,
             id: self.root,

@@ -53,8 +53,10 @@ pub struct Supervisor {
     buttons: Buttons,
     service: Service,
     beat: Option<Beat>,
-    /// What was last reported and printed.
     machine: Machine,
+    /// What the service was last told.
+    written: Option<Machine>,
+    /// What was last printed.
     shown: Shown,
     power: Option<Power>,
 }
@@ -115,6 +117,7 @@ impl Supervisor {
             buttons: Buttons::default(),
             beat: None,
             machine: Machine::default(),
+            written: None,
             shown: Shown::default(),
             power: None,
         }
@@ -317,10 +320,11 @@ impl Supervisor {
     /// Tells the service and the consoles what is new.
     fn publish(&mut self) {
         self.machine = self.report();
-        if self.shown.machine.as_ref() != Some(&self.machine)
-            && let Err(error) = self.machine.write(Path::new(machine::PATH))
-        {
-            log::error(error.chain());
+        if self.written.as_ref() != Some(&self.machine) {
+            match self.machine.write(Path::new(machine::PATH)) {
+                Ok(()) => self.written = Some(self.machine.clone()),
+                Err(error) => log::error(error.chain()),
+            }
         }
         self.show();
     }
@@ -365,29 +369,32 @@ impl Supervisor {
         for check in self.beat.iter().flat_map(|beat| &beat.checks) {
             check::merge(&mut checks, check.clone());
         }
-        let shown = Shown {
-            machine: Some(self.machine.clone()),
-            beat: self.beat.clone(),
-            checks: told(&checks),
-        };
-        let Environment::Known(findings) = &self.environment else {
+        // Before the service answers, checks fail that will pass a moment later.
+        let (Some(beat), Environment::Known(findings)) = (&self.beat, &self.environment) else {
             return;
+        };
+        // Checks count once, without what changes all the time while they pass.
+        let shown = Shown {
+            machine: Some(Machine {
+                checks: Vec::new(),
+                ..self.machine.clone()
+            }),
+            beat: Some(Beat {
+                checks: Vec::new(),
+                ..beat.clone()
+            }),
+            checks: told(&checks),
         };
         if shown == self.shown {
             return;
         }
         announce_checks(&self.shown.checks, &shown.checks);
-        if let Some(beat) = &shown.beat
-            && !shown.checks.is_empty()
-        {
-            log::block(&console::banner(&self.machine, findings.settings.role, beat, &shown.checks));
-            announce(&self.machine, beat, &shown.checks);
-        }
+        log::block(&console::banner(&self.machine, findings.settings.role, beat, &shown.checks));
+        announce(&self.machine, beat, &shown.checks);
         self.shown = shown;
     }
 }
 
-/// Checks without what changes all the time while they pass.
 fn told(checks: &[Check]) -> Vec<Check> {
     let quiet = |check: &Check| match check.status {
         Outcome::Pass => Check::pass(&check.name, ""),

@@ -256,6 +256,19 @@ fn environment_keys_carry_class_and_instance() {
     assert_eq!(key("", ""), "key");
     assert_eq!(key("com.x", ""), "com.x.key");
     assert_eq!(key("com.x", "1"), "com.x.key.1");
+    let all: Vec<_> = descriptor(SIZES)
+        .properties()
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    assert_eq!(
+        all,
+        [
+            "com.example.role.1",
+            "com.example.secret.1",
+            "com.example.count.1"
+        ]
+    );
 }
 
 #[test]

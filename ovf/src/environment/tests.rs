@@ -157,3 +157,31 @@ print(json.dumps([get_properties(contents), md, cfg]))
     assert_eq!(read[1]["local-hostname"], "node-1");
     assert_eq!(read[2]["password"], environment.property("password").unwrap());
 }
+
+#[test]
+fn the_published_schema_accepts_what_is_written() {
+    let Some(corpus) = crate::fixture::corpus() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ovf-env.xml");
+    std::fs::write(&file, sample().render().unwrap()).unwrap();
+    // The schema asks for its neighbour, which stands in another folder of the corpus.
+    for schema in ["pyovf-1.0.0/ovf-environment.xsd", "xo-1.1.1/common.xsd"] {
+        let source = corpus.join("xsd").join(schema);
+        std::fs::copy(&source, folder.path().join(source.file_name().unwrap())).unwrap();
+    }
+    let schema = folder.path().join("ovf-environment.xsd");
+    let output = Command::new("xmllint")
+        .args(["--nonet", "--noout", "--schema"])
+        .args([&schema, &file])
+        .output();
+    let Ok(output) = output else {
+        return println!("skipped: no xmllint");
+    };
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

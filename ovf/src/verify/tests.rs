@@ -2,7 +2,7 @@ use std::io::{Cursor, Read};
 
 use super::*;
 use crate::certificate::Certificate;
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 use crate::fixture::{NOW, archive, keys, least_archive, publisher_params};
 use crate::manifest::{DigestAlgorithm, Manifest};
 use crate::package::MemberName;
@@ -490,12 +490,27 @@ fn each_fault_of_the_signer_is_a_failure_of_its_own() {
     assert_eq!(with(issued, &tolerant), [""; 0]);
 }
 
+/// The walk alone, without digests and signatures.
+fn walk(archive: &[u8]) -> Result<usize, Error> {
+    let mut reader = Reader::new(archive);
+    let mut members = 0;
+    while reader.next_member()?.is_some() {
+        members += 1;
+    }
+    Ok(members)
+}
+
 #[test]
 fn an_archive_cut_anywhere_is_refused() {
     let archive = least_archive(&keys().signer());
     let policy = policy();
     let marker = archive.iter().rposition(|byte| *byte != 0).unwrap() / 512 * 512 + 512 + 1024;
     for length in (0..archive.len()).filter(|length| *length != marker) {
+        let error = walk(&archive[..length]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Truncated, "cut at {length}");
+        assert_eq!(error.place().offset, Some(length as u64));
+    }
+    for length in (0..archive.len()).step_by(61).filter(|length| *length != marker) {
         let verdict = judge(archive[..length].to_vec(), &policy);
         let found = failures(&verdict);
         assert!(
@@ -521,14 +536,19 @@ fn an_archive_lengthened_is_refused() {
 fn a_byte_changed_anywhere_is_refused() {
     let archive = least_archive(&keys().signer());
     let policy = policy();
+    let end = archive.iter().rposition(|byte| *byte != 0).unwrap();
     for at in 0..archive.len() {
         let mut changed = archive.clone();
         changed[at] ^= [0x01, 0x10, 0x80, 0xFF][at % 4];
         if means_the_same(&archive, &changed, at) {
             continue;
         }
-        let verdict = judge(changed, &policy);
-        assert!(!verdict.is_accepted(), "byte {at}");
+        // What stands after the last member needs no judge: the walk refuses it.
+        let refused = match at > end {
+            true => walk(&changed).is_err(),
+            false => !judge(changed, &policy).is_accepted(),
+        };
+        assert!(refused, "byte {at}");
     }
 }
 

@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Whether a guest really runs under KVM here.
 ///
 /// The device may be there and yet refuse to open, or hang the guest (nested virtualisation switched off half way): so
-/// a one-sector guest is run, and has to say so.
+/// a one-sector guest is run on the same machine and processor as the package will be, and has to say so.
 #[must_use]
 pub fn kvm_works() -> bool {
     if std::fs::File::options()
@@ -28,19 +28,11 @@ pub fn kvm_works() -> bool {
         return false;
     }
     let child = Command::new("qemu-system-x86_64")
-        .args([
-            "-machine",
-            "pc,accel=kvm",
-            "-m",
-            "16",
-            "-nodefaults",
-            "-display",
-            "none",
-            "-no-reboot",
-        ])
+        .args(["-machine", "q35,accel=kvm", "-cpu", "host", "-m", "64"])
+        .args(["-nodefaults", "-display", "none", "-no-reboot"])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-snapshot"])
         .arg("-drive")
-        .arg(format!("file={},format=raw,if=ide", disk.path().display()))
+        .arg(format!("file={},format=raw,if=virtio", disk.path().display()))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
