@@ -48,6 +48,7 @@ pub fn is_called() -> bool {
 
 /// Runs the machine.
 pub fn run() -> ! {
+    let t = std::time::Instant::now();
     report_panics();
     let failures = mounts::early();
     if let Err(error) = console::start() {
@@ -56,6 +57,7 @@ pub fn run() -> ! {
     for failure in failures {
         log::error(failure.chain());
     }
+    log::info(format_args!("TRACE init at {t:?}"));
     let cmdline = Cmdline::read();
     log::info(format_args!(
         "boot version={PROGRAM_VERSION} slot={} try={}",

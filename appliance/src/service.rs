@@ -48,7 +48,8 @@ pub struct Options {
 /// # Errors
 /// [`Kind::Listen`], [`Kind::StateLocked`], [`Kind::Tls`], or [`Kind::Identity`] where there is no randomness.
 pub fn run(options: &Options) -> Result<()> {
-    crate::entropy::wait();
+    log::info(format_args!("TRACE service at {:?}", std::time::Instant::now()));
+    crate::entropy::wait();log::info(format_args!("TRACE entropy at {:?}", std::time::Instant::now()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -91,6 +91,7 @@ impl Devices {
 
     /// Loads drivers until nothing is known that has none.
     fn work(&mut self) -> std::io::Result<()> {
+        log::info(format_args!("TRACE work at {:?}", std::time::Instant::now()));
         loop {
             self.drain()?;
             let Some(modalias) = self.queue.pop_front() else {
@@ -146,6 +147,7 @@ impl Devices {
     /// Notes all devices on all buses. Devices of classes alone have no drivers to find, and sysfs has ten times as
     /// many of them.
     fn look(&mut self) {
+        log::info(format_args!("TRACE look at {:?}", std::time::Instant::now()));
         for bus in entries(Path::new("/sys/bus")) {
             for device in entries(&bus.join("devices")) {
                 if let Ok(modalias) = file::text(device.join("modalias")) {

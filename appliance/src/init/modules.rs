@@ -91,7 +91,10 @@ impl Loader {
             Ok(file) => file,
             Err(error) => return self.fail(&Error::file(&path, "open", error).chain().to_string()),
         };
-        match finit_module(&file, c"", 0) {
+        let t = std::time::Instant::now();
+        let r = finit_module(&file, c"", 0);
+        log::info(format_args!("TRACE {name} took {:?} at {:?}", t.elapsed(), t));
+        match r {
             Ok(()) => self.loaded += 1,
             Err(error) if is_normal(error) => {}
             Err(error) => {
