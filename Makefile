@@ -56,9 +56,10 @@ check: lint unit
 deny: dependencies
 	@scripts/deny.sh
 
+ARTEFACTS = OVA=$(abspath $(OVA)) VCC=$(abspath out/vcc) PACKAGE=$(abspath $(PACKAGE)) KEYS=$(abspath $(KEYS))
+
 e2e: package
-	OVA=$(abspath $(OVA)) PACKAGE=$(abspath $(PACKAGE)) VCC=$(abspath out/vcc) KEYS=$(abspath $(KEYS)) \
-	  $(CARGO) test --locked -p e2e -- --test-threads=2 --nocapture
+	$(ARTEFACTS) $(CARGO) test --locked -p e2e -- --test-threads=2 --nocapture
 
 reproducible: dependencies
 	@scripts/reproducible.sh
@@ -66,7 +67,7 @@ reproducible: dependencies
 test: dependencies lint unit deny e2e reproducible
 
 bench: package
-	benches/appliance.sh $(OVA) $(PACKAGE)
+	@$(ARTEFACTS) $(CARGO) bench --locked -q -p e2e
 
 clean:
 	rm -rf out $(CARGO_TARGET_DIR)

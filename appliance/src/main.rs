@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    appliance::log::info(format_args!("TRACE main at {:?}", std::time::Instant::now()));
     if appliance::init::is_called() {
         appliance::init::run();
     }

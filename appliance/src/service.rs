@@ -66,6 +66,7 @@ async fn serve(options: &Options) -> Result<()> {
         options.machine.clone(),
     )?);
     let tls = http::tls::acceptor(context.identity())?;
+    log::info(format_args!("TRACE tls at {:?}", std::time::Instant::now()));
     let listener = options.listen.bind()?;
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(http::serve(

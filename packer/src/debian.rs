@@ -9,7 +9,7 @@ mod cache;
 mod lock;
 
 pub use cache::{Cache, Unpacked};
-pub use lock::{Lock, LockedPackage, resolve};
+pub use lock::{Lock, LockedPackage, SourcePackage, resolve};
 
 /// A package that the builder itself needs, whatever the recipe says.
 #[derive(Debug, Clone, Copy)]

@@ -104,12 +104,27 @@ fn debian(package: &LockedPackage, licence: &str, shipped: bool) -> Value {
         sha256,
         source,
         source_version,
+        built_using,
         ..
     } = package;
     let purl = format!(
         "pkg:deb/debian/{name}@{}?arch=amd64&distro=bookworm",
         percent(version)
     );
+    let place = |name: &str, version: &str, comment: &str| {
+        let url = format!("https://snapshot.debian.org/package/{name}/{version}/");
+        json!({ "type": "source-distribution", "url": url, "comment": comment })
+    };
+    let mut sources = Vec::new();
+    if let Some(using) = built_using {
+        sources.push(place(&using.name, &using.version, "corresponding source"));
+    }
+    let repacked = if built_using.is_some() {
+        "packaging"
+    } else {
+        "corresponding source"
+    };
+    sources.push(place(source, source_version, repacked));
     json!({
         "type": if shipped { "operating-system" } else { "application" },
         "bom-ref": purl,
@@ -119,11 +134,7 @@ fn debian(package: &LockedPackage, licence: &str, shipped: bool) -> Value {
         "hashes": [{ "alg": "SHA-256", "content": sha256.as_str() }],
         "licenses": licences(Some(licence)),
         "purl": purl,
-        "externalReferences": [{
-            "type": "source-distribution",
-            "url": format!("https://snapshot.debian.org/package/{source}/{source_version}/"),
-            "comment": "corresponding source",
-        }],
+        "externalReferences": sources,
     })
 }
 

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 const BLOCK: usize = 512;
+/// Two blocks of zeros end an archive, and more fill its last record (pax, "ustar Interchange Format").
+const END: usize = 2 * BLOCK;
+const RECORD: usize = 20 * BLOCK;
 
 /// The members in order, each with the header that it came with.
 #[derive(Debug, Clone)]
 pub struct Archive {
     pub members: Vec<Member>,
-    /// What follows the last member: the end of the archive.
-    pub end: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
@@ -48,7 +49,7 @@ impl Archive {
             bytes.extend(&member.bytes);
             bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
         }
-        bytes.extend(&self.end);
+        bytes.resize((bytes.len() + END).next_multiple_of(RECORD), 0);
         bytes
     }
 

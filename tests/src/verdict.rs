@@ -35,7 +35,7 @@ pub fn refusals(package: &Path, anchor: &Path) -> Vec<Refusal> {
         .unwrap_or_else(|| panic!("no verdict: {out}"));
     assert_eq!(output.status.code(), Some(i32::from(!accepted)), "{out}{err}");
     let checks = verdict["checks"].as_array().unwrap();
-    let failed = checks.iter().filter(|check| check["outcome"] == "fail");
+    let failed = checks.iter().filter(|check| check["outcome"] == "failed");
     let refusals: Vec<Refusal> = failed.map(refusal).collect();
     assert_eq!(refusals.is_empty(), accepted, "{out}");
     if !accepted {

@@ -171,7 +171,7 @@ fn qemu_img_finds_each_disk_equal_to_its_raw_source_whatever_its_size() {
         let packed = disk::vmdk(&package, "data", folder.path());
         let mut compare = Command::new("qemu-img");
         compare
-            .args(["compare", "-s", "-f", "vmdk", "-F", "raw"])
+            .args(["compare", "-f", "vmdk", "-F", "raw"])
             .arg(&packed)
             .arg(folder.path().join("disk.raw"));
         artefacts::success(&mut compare);

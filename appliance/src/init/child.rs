@@ -181,7 +181,9 @@ fn spawn(number: u64, plan: Plan, events: &SyncSender<Event>) -> Result<Pid> {
         .stdout(Stdio::null());
     listen(number, read, events.clone()).map_err(failed)?;
     // Its end is noticed by the reaper, whoever the dead process is.
+    log::info(format_args!("TRACE spawn at {:?}", std::time::Instant::now()));
     let child = command.spawn().map_err(failed)?;
+    log::info(format_args!("TRACE spawned at {:?}", std::time::Instant::now()));
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     pid.ok_or_else(|| Error::new(Kind::Io, "service", "has no process id"))
 }

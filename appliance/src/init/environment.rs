@@ -55,8 +55,10 @@ pub fn start(events: SyncSender<Event>) -> std::io::Result<()> {
 }
 
 fn find() -> Findings {
+    log::info(format_args!("TRACE env at {:?}", std::time::Instant::now()));
     let mut found = look();
     let until = Instant::now() + LATE_DRIVE;
+    log::info(format_args!("TRACE env done at {:?}", std::time::Instant::now()));
     while matches!(found, Ok(None)) && on_hyper_v() && Instant::now() < until {
         thread::sleep(LATE_DRIVE_STEP);
         found = look();

@@ -32,6 +32,19 @@ pub struct LockedPackage {
     pub source: String,
     /// Source version.
     pub source_version: String,
+    /// The source that its binaries were really made from, where that is another one: Debian's signed kernels are
+    /// repacked by a source package that holds signatures only (Built-Using, Debian policy 7.8).
+    pub built_using: Option<SourcePackage>,
+}
+
+/// A source package.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourcePackage {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
 }
 
 /// 64 lower-case hex digits.
@@ -109,6 +122,7 @@ impl Lock {
                 size,
                 source,
                 source_version,
+                built_using,
             } = package;
             let sha256 = sha256.as_str();
             // Writing to a String can't fail.
@@ -117,6 +131,12 @@ impl Lock {
                 "\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsha256 = \"{sha256}\"\n\
                  size = {size}\nsource = \"{source}\"\nsource-version = \"{source_version}\"\n",
             );
+            if let Some(SourcePackage { name, version }) = built_using {
+                let _ = writeln!(
+                    text,
+                    "built-using = {{ name = \"{name}\", version = \"{version}\" }}"
+                );
+            }
         }
         text
     }
@@ -124,12 +144,20 @@ impl Lock {
 
 /// Names and versions go into command lines and file names: Debian policy's alphabets, nothing more.
 fn check_words(package: &LockedPackage) -> Result<(), String> {
-    let named = [
-        &package.name,
-        &package.source,
-        &package.version,
-        &package.source_version,
-    ];
+    let LockedPackage {
+        name,
+        version,
+        source,
+        source_version,
+        built_using,
+        ..
+    } = package;
+    let built_using = built_using
+        .iter()
+        .flat_map(|source| [&source.name, &source.version]);
+    let named = [name, version, source, source_version]
+        .into_iter()
+        .chain(built_using);
     for word in named {
         let legal = |c: char| c.is_ascii_alphanumeric() || "+-.:~".contains(c);
         if !word.starts_with(|c: char| c.is_ascii_alphanumeric()) || !word.chars().all(legal) {
@@ -195,16 +223,26 @@ fn parse_stanza(name: &str, stanza: &str) -> Result<LockedPackage> {
             .map_err(|_| Error::debian(name, "apt's record has no length"))?,
         source: source.to_owned(),
         source_version: source_version.to_owned(),
+        built_using: field("Built-Using").ok().and_then(first_source),
     };
     check_words(&package).map_err(|reason| Error::debian(name, reason))?;
     Ok(package)
+}
+
+/// The first of `name (= version), ...`.
+fn first_source(list: &str) -> Option<SourcePackage> {
+    let (name, version) = list.split(',').next()?.trim().split_once(" (= ")?;
+    Some(SourcePackage {
+        name: name.to_owned(),
+        version: version.trim_end_matches(')').to_owned(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const STANZA: &str = "Package: libext2fs2\nSource: e2fsprogs (1.47.0-2)\nVersion: 1.47.0-2+b2\nSize: 7\n\
+    const STANZA: &str = "Package: libext2fs2\nSource: e2fsprogs (1.47.0-2)\nVersion: 1.47.0-2+b2\nSize: 7\nBuilt-Using: linux (= 6.1-1), gcc (= 12)\n\
         SHA256: dff731f2318df99da4b8bf5f330f415f95b94c609bac29e7b2edba0a38f22a98\n";
 
     #[test]
@@ -213,6 +251,11 @@ mod tests {
         assert_eq!(
             (package.source.as_str(), package.source_version.as_str()),
             ("e2fsprogs", "1.47.0-2")
+        );
+        let built_using = package.built_using.as_ref().unwrap();
+        assert_eq!(
+            (built_using.name.as_str(), built_using.version.as_str()),
+            ("linux", "6.1-1")
         );
         let lock = Lock {
             package: vec![package],
