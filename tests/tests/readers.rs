@@ -51,19 +51,26 @@ fn virt_v2v_reads_the_package() {
         .arg(artefacts::package())
         .env("LIBGUESTFS_BACKEND", "direct");
     let source = artefacts::success(&mut v2v);
+    let fields: Vec<String> = source
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
     let expected = [
-        "VCC node",
-        "CPUs: 1",
-        "256",
-        "vcc-node-system.vmdk",
-        "vcc-node-state.vmdk",
-        "VM Network",
+        "source name: VCC node",
+        "hypervisor type: vmware",
+        "memory: 268435456 (bytes)",
+        "nr vCPUs: 1",
+        "firmware: bios",
+        "0 [sata]",
+        "1 [sata]",
+        "Bridge \"VM Network\" [e1000]",
     ];
-    // It writes the amount of memory in bytes or MB, by version.
-    for words in expected.iter().filter(|words| **words != "256") {
-        assert!(source.contains(words), "'{words}' is not in\n{source}");
+    for line in expected {
+        assert!(
+            fields.iter().any(|field| field == line),
+            "'{line}' is not in\n{source}"
+        );
     }
-    assert!(source.contains("268435456") || source.contains("256"), "{source}");
 }
 
 #[test]
@@ -262,10 +269,7 @@ fn fsck_fat_and_mtools_read_the_efi_partition() {
         return;
     };
     let said = artefacts::success(fsck.args(["-n", "-v"]).arg(&partition));
-    assert!(
-        !said.to_lowercase().contains("differ") && said.contains("32 bits per FAT") || said.contains("FAT32"),
-        "{said}"
-    );
+    assert!(said.contains("32 bit entries"), "{said}");
     let Some(mut mdir) = counterpart::find("mdir") else {
         return;
     };

@@ -58,7 +58,10 @@ fn with_member(name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Archive {
 #[test]
 fn the_untouched_package_is_accepted() {
     assert_eq!(original().names(), MEMBERS);
-    assert_eq!(original().to_bytes(), std::fs::read(artefacts::package()).unwrap());
+    assert_eq!(
+        original().to_bytes(),
+        std::fs::read(artefacts::package()).unwrap()
+    );
     assert_eq!(verify(&original().to_bytes()), []);
 }
 

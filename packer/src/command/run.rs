@@ -1,3 +1,4 @@
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -235,9 +236,8 @@ fn start(machine: &Machine) -> anyhow::Result<Child> {
     command
         .args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"])
         .args(machine.arguments());
-    if !matches!(machine.console, Console::Terminal) {
-        command.stdin(Stdio::null());
-    }
+    // A group of its own: Ctrl-C at the terminal is for us, who press the power button, and not for QEMU.
+    command.stdin(Stdio::null()).process_group(0);
     let child = command.spawn();
     child.map_err(|error| {
         packer::Error::Program {
