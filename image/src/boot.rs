@@ -54,7 +54,8 @@ pub struct Inputs {
     pub boot_img: Vec<u8>,
     /// GRUB's core image for BIOS; see [`grub`].
     pub core_img: Vec<u8>,
-    /// GRUB's image for UEFI; see [`grub`].
+    /// GRUB's image for UEFI, as `grub-mkimage` makes it; see [`grub`]. It goes onto the disk with
+    /// [`grub::limit_heap`] applied.
     pub boot_efi: Vec<u8>,
     /// The first system, for slot A.
     pub slot: SlotContent,
@@ -123,7 +124,7 @@ fn core(core_img: &[u8]) -> Result<Composed> {
 fn esp(boot_efi: Vec<u8>, disk_guid: &Guid) -> Result<Composed> {
     let [a, b, c, d, ..] = *disk_guid.child("esp-serial").as_bytes();
     let mut volume = fat32::Volume::new("ESP", u32::from_le_bytes([a, b, c, d]))?;
-    volume.file("EFI/BOOT/BOOTX64.EFI", boot_efi)?;
+    volume.file("EFI/BOOT/BOOTX64.EFI", grub::limit_heap(boot_efi)?)?;
     volume.build(ESP.sectors * SECTOR, ESP.first)
 }
 
@@ -137,6 +138,7 @@ fn environment() -> Result<Composed> {
 mod tests {
     use super::*;
     use crate::error::Kind;
+    use crate::grub::tests::loader;
     use crate::source::{Source as _, write_raw};
     use crate::{iso9660, vmdk};
     use std::process::Command;
@@ -147,7 +149,7 @@ mod tests {
         Inputs {
             boot_img,
             core_img: vec![1; 100_000],
-            boot_efi: b"MZ".repeat(100_000),
+            boot_efi: loader(200_000),
             slot: SlotContent {
                 kernel: vec![2; 1_000_000],
                 initrd: vec![3; 500_000],
@@ -247,7 +249,7 @@ mod tests {
             (Kind::Capacity, partition("bios-boot"))
         );
         assert_eq!(
-            refused(|i| i.boot_efi = vec![0; 41 << 20]),
+            refused(|i| i.boot_efi = loader(41 << 20)),
             (Kind::Capacity, partition("esp"))
         );
         assert_eq!(

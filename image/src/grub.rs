@@ -17,9 +17,11 @@
 //! initramfs cannot be loaded. Where none can, it says so and restarts after a minute. There is no menu and no shell.
 
 mod bios;
+mod efi;
 mod environment;
 
 pub use bios::{boot_code, core_image};
+pub use efi::limit_heap;
 pub use environment::{Environment, LENGTH as ENVIRONMENT_LENGTH};
 
 use crate::cpio::Archive;
@@ -83,4 +85,9 @@ pub fn memdisk() -> Result<Vec<u8>> {
     let mut archive = Archive::new(0);
     archive.file("grub.cfg", 0o444, CONFIG.into())?;
     Ok(archive.render())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    pub(crate) use super::efi::tests::loader;
 }

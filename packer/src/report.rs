@@ -23,6 +23,13 @@ pub(crate) fn print_json_line(value: &Value) -> io::Result<()> {
     print(&format!("{value}\n"))
 }
 
+/// A stranger's text without control characters: it must not move the cursor or colour the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
 /// A number of bytes for people.
 pub(crate) fn size(bytes: u64) -> String {
     let (shift, unit) = match bytes {
@@ -39,7 +46,7 @@ pub(crate) fn size(bytes: u64) -> String {
 pub(crate) fn failure(error: &anyhow::Error, json: bool) -> ExitCode {
     let refused = matches!(error.downcast_ref(), Some(packer::Error::Refused(_)));
     let code = if refused { 1 } else { 2 };
-    let text = chain(error);
+    let text = printable(&chain(error));
     let outcome = if json {
         print_json(&json!({ "error": { "message": text, "refused": refused } }))
     } else {

@@ -2,6 +2,10 @@
 //!
 //! The socket listens before the first look, so that nothing falls between. Between any two modules the socket is
 //! emptied, so that a disk is known as soon as the kernel made it, however long the next driver takes.
+//!
+//! A controller that waits for its ports, empty ones too, takes most of a start's time, and by default the kernel
+//! lets no other module in meanwhile. So these come first and probe in the background like all others, and one module
+//! at the end waits for everything; what came of that is loaded one by one.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
@@ -9,7 +13,7 @@ use std::sync::mpsc::SyncSender;
 use std::thread;
 
 use super::event::Event;
-use super::modules::Loader;
+use super::modules::{Loader, Probing};
 use super::uevent::{Received, Socket, Uevent};
 use crate::check::Check;
 use crate::file;
@@ -70,11 +74,7 @@ struct Devices {
 
 impl Devices {
     fn run(&mut self) -> std::io::Result<()> {
-        for name in self.loader.always() {
-            self.loader.load(&name);
-        }
-        self.look();
-        self.work()?;
+        self.start()?;
         let drivers = Drivers {
             check: self.loader.check(),
             loaded: self.loader.loaded(),
@@ -85,23 +85,46 @@ impl Devices {
         loop {
             let received = self.socket.receive(true)?;
             self.take(received);
-            self.work()?;
+            self.work(Probing::Finished)?;
         }
     }
 
-    /// Loads drivers until nothing is known that has none.
-    fn work(&mut self) -> std::io::Result<()> {
-        log::info(format_args!("TRACE work at {:?}", std::time::Instant::now()));
-        loop {
-            self.drain()?;
-            let Some(modalias) = self.queue.pop_front() else {
-                return Ok(());
-            };
-            for name in self.loader.matching(&modalias) {
-                self.loader.load(&name);
-                self.drain()?;
-            }
+    /// Loads what the machine has at the start, and returns when all of it is there.
+    fn start(&mut self) -> std::io::Result<()> {
+        let probing = if self.loader.can_wait() {
+            Probing::Background
+        } else {
+            Probing::Finished
+        };
+        self.look();
+        while self.queue.front().is_some_and(|modalias| is_slow(modalias)) {
+            self.load_next(probing)?;
         }
+        for name in self.loader.always() {
+            self.loader.load(&name, probing);
+        }
+        self.work(probing)?;
+        self.loader.finish();
+        self.work(Probing::Finished)
+    }
+
+    /// Loads drivers until nothing is known that has none.
+    fn work(&mut self, probing: Probing) -> std::io::Result<()> {
+        self.drain()?;
+        while self.load_next(probing)? {}
+        Ok(())
+    }
+
+    /// Loads the next device's drivers; false if there is none.
+    fn load_next(&mut self, probing: Probing) -> std::io::Result<bool> {
+        let Some(modalias) = self.queue.pop_front() else {
+            return Ok(false);
+        };
+        for name in self.loader.matching(&modalias) {
+            self.loader.load(&name, probing);
+            self.drain()?;
+        }
+        Ok(true)
     }
 
     fn drain(&mut self) -> std::io::Result<()> {
@@ -147,7 +170,6 @@ impl Devices {
     /// Notes all devices on all buses. Devices of classes alone have no drivers to find, and sysfs has ten times as
     /// many of them.
     fn look(&mut self) {
-        log::info(format_args!("TRACE look at {:?}", std::time::Instant::now()));
         for bus in entries(Path::new("/sys/bus")) {
             for device in entries(&bus.join("devices")) {
                 if let Ok(modalias) = file::text(device.join("modalias")) {
@@ -162,15 +184,14 @@ impl Devices {
             return;
         }
         if is_slow(modalias) {
-            self.queue.push_back(modalias.to_owned());
-        } else {
             self.queue.push_front(modalias.to_owned());
+        } else {
+            self.queue.push_back(modalias.to_owned());
         }
     }
 }
 
-/// Controllers whose driver waits for every empty port (PCI class 01, subclasses 01 IDE, 05 ATA, 06 SATA): last, since
-/// the kernel lets no module in while one waits.
+/// Controllers whose driver waits for every port (PCI class 01, subclasses 01 IDE, 05 ATA, 06 SATA).
 fn is_slow(modalias: &str) -> bool {
     modalias.starts_with("pci:") && ["bc01sc01", "bc01sc05", "bc01sc06"].iter().any(|class| modalias.contains(class))
 }
@@ -191,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn controllers_that_wait_for_empty_ports_come_last() {
+    fn controllers_that_wait_for_their_ports_are_told_from_others() {
         assert!(is_slow("pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01"));
         assert!(!is_slow("pci:v00001AF4d00001041sv00001AF4sd00001100bc02sc00i00"));
     }

@@ -1,10 +1,11 @@
 //! Kernel modules, loaded in the order of their dependencies (`/lib/modules/index`, see [`image::modules::Index`]).
 
 use std::collections::BTreeSet;
+use std::ffi::CStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use image::modules::Index;
+use image::modules::{Index, Name};
 use rustix::io::Errno;
 use rustix::system::finit_module;
 
@@ -22,8 +23,29 @@ const REMEDY: &str = "The appliance's image is incomplete: install it again from
 pub struct Loader {
     index: Index,
     done: BTreeSet<String>,
+    /// Kept for the end of the start: see [`Loader::finish`].
+    last: Option<String>,
     loaded: usize,
     failures: Vec<String>,
+}
+
+/// When a module's driver looks at its devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probing {
+    /// In the background: loading returns at once.
+    Background,
+    /// Loading returns when it has, and everything before it as well: the kernel lets a module in only after all that
+    /// goes on in the background is done (`do_init_module`).
+    Finished,
+}
+
+impl Probing {
+    fn parameters(self) -> &'static CStr {
+        match self {
+            Self::Background => c"async_probe",
+            Self::Finished => c"",
+        }
+    }
 }
 
 impl Loader {
@@ -37,6 +59,7 @@ impl Loader {
             }
         };
         Self {
+            last: last(&index),
             index,
             done: BTreeSet::new(),
             loaded: 0,
@@ -56,8 +79,8 @@ impl Loader {
     }
 
     /// Loads `name` after all that it needs. A failure is noted for the check.
-    pub fn load(&mut self, name: &str) {
-        if self.done.contains(name) {
+    pub fn load(&mut self, name: &str, probing: Probing) {
+        if self.done.contains(name) || self.last.as_deref() == Some(name) {
             return;
         }
         let order = match self.index.load_order(name) {
@@ -66,9 +89,22 @@ impl Loader {
         };
         for name in order {
             if !self.done.contains(&name) {
-                self.insert(&name);
+                self.insert(&name, probing);
                 self.done.insert(name);
             }
+        }
+    }
+
+    /// Whether [`Loader::finish`] can wait.
+    pub fn can_wait(&self) -> bool {
+        self.last.is_some()
+    }
+
+    /// Waits for all that goes on in the background, by loading a module that was kept for this: nothing else that a
+    /// program can do waits for it.
+    pub fn finish(&mut self) {
+        if let Some(name) = self.last.take() {
+            self.load(&name, Probing::Finished);
         }
     }
 
@@ -85,15 +121,15 @@ impl Loader {
         Check::warn(MODULES, self.failures.join("; "), REMEDY)
     }
 
-    fn insert(&mut self, name: &str) {
+    fn insert(&mut self, name: &str, probing: Probing) {
         let path = PathBuf::from(format!("{DIRECTORY}/{name}.ko"));
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) => return self.fail(&Error::file(&path, "open", error).chain().to_string()),
         };
         let t = std::time::Instant::now();
-        let r = finit_module(&file, c"", 0);
-        log::info(format_args!("TRACE {name} took {:?} at {:?}", t.elapsed(), t));
+        let r = finit_module(&file, probing.parameters(), 0);
+        log::info(format_args!("TRACE {name} took {:?} at {:?} {probing:?}", t.elapsed(), t));
         match r {
             Ok(()) => self.loaded += 1,
             Err(error) if is_normal(error) => {}
@@ -110,6 +146,18 @@ impl Loader {
     }
 }
 
+/// The last module to load always that no other one needs.
+fn last(index: &Index) -> Option<String> {
+    let is_needed = |name: &Name| {
+        let others = index.modules().filter(|other| *other != name);
+        others
+            .filter_map(|other| index.load_order(other.as_str()).ok())
+            .any(|order| order.contains(&name))
+    };
+    let mut always = index.always().iter().rev();
+    always.find(|name| !is_needed(name)).map(ToString::to_string)
+}
+
 /// Already there, or not for this machine: modules of other hypervisors and processors say so.
 fn is_normal(error: Errno) -> bool {
     matches!(
@@ -122,4 +170,16 @@ fn read_index(path: &Path) -> Result<Index> {
     let text = file::read(path, INDEX_LIMIT)?;
     Index::parse(&text)
         .map_err(|e| Error::new(Kind::Module, path.display().to_string(), "cannot be read").because(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_module_that_is_waited_with_is_needed_by_no_other() {
+        let text = b"module a\nmodule b a\nmodule c\nalways c\nalways b\nalways a\n";
+        assert_eq!(last(&Index::parse(text).unwrap()).as_deref(), Some("b"));
+        assert_eq!(last(&Index::parse(b"module a\n").unwrap()), None);
+    }
 }

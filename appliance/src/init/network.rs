@@ -1,6 +1,6 @@
 //! Every Ethernet interface: switched on as soon as it is there, given an address as soon as it is known which.
 //!
-//! The first interface takes the address of the properties, if there is one; all others, and the first without one,
+//! The first interface, in the order of the machine's slots, takes the address of the properties, if there is one; all others, and the first without one,
 //! ask DHCP. IPv6 is the kernel's own: it takes what routers announce.
 
 use std::collections::BTreeMap;
@@ -31,11 +31,18 @@ const REMEDY: &str = "Connect the network adapter to a network with a DHCP serve
 pub struct Network {
     route: Route,
     events: SyncSender<Event>,
-    /// By index, which is the order in which they came.
-    links: BTreeMap<u32, Link>,
+    links: BTreeMap<Place, Link>,
     /// Known once the environment was read.
     plan: Option<Plan>,
     problems: Vec<String>,
+}
+
+/// Where an interface is: the path of its device in sysfs, which follows the slots of the machine whatever order drivers
+/// find them in, and the kernel's index.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    device: PathBuf,
+    index: u32,
 }
 
 #[derive(Debug)]
@@ -99,9 +106,9 @@ impl Network {
 
     /// Looks at all interfaces anew: new ones are switched on, ones with a new carrier go on.
     pub fn look(&mut self) {
-        for (index, name) in ethernet_interfaces() {
-            if !self.links.contains_key(&index) {
-                self.adopt(index, name);
+        for (place, name) in ethernet_interfaces() {
+            if !self.links.contains_key(&place) {
+                self.adopt(place, name);
             }
         }
         let gone = |link: &Link| !Path::new(SYSFS).join(&link.name).exists();
@@ -136,9 +143,10 @@ impl Network {
 
     /// An interface got or lost its address by DHCP.
     pub fn lease(&mut self, interface: &str, new: Option<Lease>) {
-        let Some((&index, link)) = self.links.iter_mut().find(|(_, link)| link.name == interface) else {
+        let Some((place, link)) = self.links.iter_mut().find(|(_, link)| link.name == interface) else {
             return;
         };
+        let index = place.index;
         let Method::Dhcp { lease, .. } = &mut link.method else {
             return;
         };
@@ -161,7 +169,7 @@ impl Network {
         let announced = global_ipv6(&std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default());
         for (index, address) in announced {
             let address = IpAddr::V6(address);
-            if self.links.contains_key(&index) && !addresses.contains(&address) {
+            if self.links.keys().any(|place| place.index == index) && !addresses.contains(&address) {
                 addresses.push(address);
             }
         }
@@ -200,18 +208,18 @@ impl Network {
         Check::fail(NETWORK, waits.join("; "), REMEDY)
     }
 
-    fn adopt(&mut self, index: u32, name: String) {
+    fn adopt(&mut self, place: Place, name: String) {
         let mut link = Link {
             hardware: hardware(&name).unwrap_or_default(),
             carrier: false,
             method: Method::Undecided,
             name,
         };
-        if let Err(error) = self.route.make(&Request::Up { interface: index }) {
+        if let Err(error) = self.route.make(&Request::Up { interface: place.index }) {
             log::error(format_args!("{}: cannot be switched on: {error}", link.name));
             link.method = Method::Broken;
         }
-        self.links.insert(index, link);
+        self.links.insert(place, link);
     }
 
     /// Brings every interface as far as it can go now.
@@ -219,16 +227,15 @@ impl Network {
         let Some(plan) = self.plan.clone() else {
             return;
         };
-        let first = self.links.keys().next().copied();
-        let indices: Vec<_> = self.links.keys().copied().collect();
-        for index in indices {
-            let fixed = plan.address.filter(|_| Some(index) == first);
-            self.advance(index, fixed, &plan.hostname);
+        let places: Vec<_> = self.links.keys().cloned().collect();
+        for (number, place) in places.iter().enumerate() {
+            let fixed = plan.address.filter(|_| number == 0);
+            self.advance(place, fixed, &plan.hostname);
         }
     }
 
-    fn advance(&mut self, index: u32, fixed: Option<StaticAddress>, hostname: &Hostname) {
-        let Some(link) = self.links.get_mut(&index) else {
+    fn advance(&mut self, place: &Place, fixed: Option<StaticAddress>, hostname: &Hostname) {
+        let Some(link) = self.links.get_mut(place) else {
             return;
         };
         match link.method {
@@ -239,7 +246,7 @@ impl Network {
             link.method = Method::Static(cidr.address);
             let name = link.name.clone();
             log::info(format_args!("network interface={name} address={}/{}", cidr.address, cidr.prefix));
-            return self.apply(index, &name, (cidr.address, cidr.prefix), gateway);
+            return self.apply(place.index, &name, (cidr.address, cidr.prefix), gateway);
         }
         if !link.carrier {
             link.method = Method::Waiting;
@@ -319,18 +326,23 @@ fn same_network(old: &Lease, new: Option<&Lease>) -> bool {
     new.is_some_and(|new| (new.address, new.prefix, new.router) == (old.address, old.prefix, old.router))
 }
 
-/// Index and name of every interface that is a device's own: no loopback, bridge or tunnel, and none that works under
+/// Place and name of every interface that is a device's own: no loopback, bridge or tunnel, and none that works under
 /// another, as the fast path of a Hyper-V or virtio adapter does.
-fn ethernet_interfaces() -> Vec<(u32, String)> {
+fn ethernet_interfaces() -> Vec<(Place, String)> {
     let entries = std::fs::read_dir(SYSFS).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut found: Vec<_> = names
+    names
         .filter(|name| attribute(name, "type").as_deref() == Some(ETHERNET))
-        .filter(|name| path(name, "device").exists() && !path(name, "master").exists())
-        .filter_map(|name| Some((attribute(&name, "ifindex")?.parse().ok()?, name)))
-        .collect();
-    found.sort();
-    found
+        .filter(|name| !path(name, "master").exists())
+        .filter_map(|name| Some((place(&name)?, name)))
+        .collect()
+}
+
+fn place(name: &str) -> Option<Place> {
+    Some(Place {
+        device: path(name, "device").canonicalize().ok()?,
+        index: attribute(name, "ifindex")?.parse().ok()?,
+    })
 }
 
 fn path(name: &str, attribute: &str) -> PathBuf {

@@ -6,7 +6,7 @@ use ovf::descriptor::{Descriptor, Item, Property, ResourceType, VirtualSystem};
 use packer::package::Contents;
 use serde_json::{Value, json};
 
-use crate::report;
+use crate::report::{self, printable};
 
 /// Show what a package holds
 ///
@@ -194,7 +194,7 @@ fn describe_disk(descriptor: &Descriptor, disk: &ovf::descriptor::Disk, text: &m
     text.row(&[&disk.id, &capacity, &used, &file]);
 }
 
-/// Text in columns. Strings of the package are shown without control characters: they come from strangers.
+/// Text in columns.
 #[derive(Default)]
 struct Table {
     text: String,
@@ -246,10 +246,4 @@ impl Table {
         self.flush();
         self.text
     }
-}
-
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use ovf::verify::{Outcome, Verdict};
 
 use crate::progress::Progress;
-use crate::report;
+use crate::report::{self, printable};
 use crate::trust::Trust;
 
 /// Verify a package: digests, signature, and the signer's chain to a trusted certificate
@@ -60,7 +60,12 @@ impl Arguments {
                 .map(|member| format!("{member}: "))
                 .unwrap_or_default();
             // Writing to a String can't fail.
-            let _ = writeln!(text, "{word}  {}  {member}{}", check.code, check.reason);
+            let _ = writeln!(
+                text,
+                "{word}  {}  {member}{}",
+                check.code,
+                printable(&check.reason)
+            );
         }
         let accepted = verdict.is_accepted();
         let signer = verdict.signer();
@@ -68,7 +73,9 @@ impl Arguments {
             let _ = writeln!(
                 text,
                 "signer    {}\nissuer    {}\nSHA-256   {}",
-                signer.subject, signer.issuer, signer.fingerprint
+                printable(&signer.subject),
+                printable(&signer.issuer),
+                signer.fingerprint
             );
         }
         let sense = match (accepted, signer.is_some(), self.trust.names_roots()) {
