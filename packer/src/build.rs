@@ -157,6 +157,7 @@ impl<'a> Plan<'a> {
                 package,
                 licence: KERNEL_LICENCE,
                 shipped: true,
+                changed: None,
             });
         }
         for tool in TOOLS {
@@ -165,6 +166,7 @@ impl<'a> Plan<'a> {
                 package,
                 licence: tool.licence,
                 shipped: tool.shipped,
+                changed: tool.changed,
             });
         }
         components.append(&mut self.components);

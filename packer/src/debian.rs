@@ -20,6 +20,8 @@ pub struct Tool {
     pub licence: &'static str,
     /// Whether bytes of it end up in the image, or it only makes them.
     pub shipped: bool,
+    /// How what is shipped differs from what Debian built.
+    pub changed: Option<&'static str>,
 }
 
 /// What boot and state disks are made with.
@@ -28,41 +30,52 @@ pub const TOOLS: &[Tool] = &[
         name: "grub-pc-bin",
         licence: "GPL-3.0-or-later",
         shipped: true,
+        changed: None,
     },
     Tool {
         name: "grub-efi-amd64-bin",
         licence: "GPL-3.0-or-later",
         shipped: true,
+        changed: Some(
+            "in the linked image, MAX_HEAP_SIZE of grub-core/kern/efi/mm.c is 16 MiB instead of 1600, so that the loader \
+             leaves room for the kernel in 256 MiB of memory",
+        ),
     },
     Tool {
         name: "grub-common",
         licence: "GPL-3.0-or-later",
         shipped: false,
+        changed: None,
     },
     Tool {
         name: "libdevmapper1.02.1",
         licence: "LGPL-2.1-only",
         shipped: false,
+        changed: None,
     },
     Tool {
         name: "liblzma5",
         licence: "LicenseRef-public-domain",
         shipped: false,
+        changed: None,
     },
     Tool {
         name: "e2fsprogs",
         licence: "GPL-2.0-only",
         shipped: false,
+        changed: None,
     },
     Tool {
         name: "libext2fs2",
         licence: "LGPL-2.0-only",
         shipped: false,
+        changed: None,
     },
     Tool {
         name: "libcom-err2",
         licence: "MIT",
         shipped: false,
+        changed: None,
     },
 ];
 

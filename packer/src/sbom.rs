@@ -22,6 +22,8 @@ pub enum Component {
         licence: &'static str,
         /// Whether bytes of it are in the image.
         shipped: bool,
+        /// How they differ from what Debian built.
+        changed: Option<&'static str>,
     },
     /// A Rust crate linked into the runtime.
     Crate(Crate),
@@ -76,7 +78,14 @@ fn component(component: &Component) -> Value {
             package,
             licence,
             shipped,
-        } => debian(package, licence, *shipped),
+            changed,
+        } => {
+            let mut document = debian(package, licence, *shipped);
+            if let Some(notes) = changed {
+                document["pedigree"] = json!({ "notes": notes });
+            }
+            document
+        }
         Component::Crate(found) => json!({
             "type": "library",
             "bom-ref": format!("pkg:cargo/{}@{}", found.name, found.version),

@@ -28,7 +28,10 @@ impl Trust {
             let bytes = packer::input::read_bounded(path, MAX_ROOTS_BYTES)?;
             roots.extend(TrustRoots::parse(&bytes).map_err(|error| error.in_member(path.display()))?);
         }
-        let mut policy = Policy::at(OffsetDateTime::now_utc().unix_timestamp()).trusting(roots);
+        let mut policy = Policy::at(OffsetDateTime::now_utc().unix_timestamp());
+        if !roots.is_empty() {
+            policy = policy.trusting(roots);
+        }
         policy.require_signature |= self.require_signature;
         Ok(policy)
     }

@@ -41,7 +41,7 @@ pub struct Index {
 /// A pattern that a device's modalias is compared with, and the module to load where it fits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Alias {
-    /// As in the module's `alias=` line; see [`matches`].
+    /// As in the module's `alias=` line; see [`matches()`].
     pub pattern: String,
     /// What to load.
     pub module: Name,
