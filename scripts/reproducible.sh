@@ -3,6 +3,7 @@
 # umask, time zone and locale, commands and all, must give the same package and bill of materials, byte for byte.
 set -eu -o pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
+commit=$(git -C "$here" rev-parse HEAD)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -17,6 +18,7 @@ build() {
     umask "$2"
     git clone --quiet --no-hardlinks "$here" "$1"
     cd "$1"
+    git checkout --quiet --detach "$commit"
     if [ -d "$work/keys" ]; then
       mkdir out
       cp -r "$work/keys" out/keys
