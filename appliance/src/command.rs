@@ -32,10 +32,12 @@ enum Part {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vcc node --state /var/lib/vcc --listen 127.0.0.1:8443\n  \
+#[command(
+    after_help = "Example:\n  vcc node --state /var/lib/vcc --listen 127.0.0.1:8443\n  \
     curl --insecure https://127.0.0.1:8443/api/v1/about\n\n\
     The line `vcc: listening` on standard error names the address and the certificate's fingerprint.\n\
-    SIGTERM and SIGINT stop the service.")]
+    SIGTERM and SIGINT stop the service."
+)]
 struct Service {
     /// Directory for everything that outlives a restart; made if it is missing.
     #[arg(long, value_name = "DIR")]

@@ -1,15 +1,15 @@
 //! The HTTPS server: TLS 1.3 and HTTP/1.1 on one port, under limits that no client can exceed.
 //!
-//! What a slow or malicious client meets, each with a test in `tests/service.rs`:
+//! What a slow or malicious client meets, each with a test in `tests/http.rs`:
 //!
 //! | attack | answer |
 //! |---|---|
-//! | connects and says nothing, or drips its handshake | closed after [`HANDSHAKE`] |
-//! | drips a request's head, or keeps an idle connection | closed after [`HEAD`] |
+//! | connects and says nothing, or drips its handshake | closed after [`Limits::handshake`] |
+//! | drips a request's head, or keeps an idle connection | closed after [`Limits::head`] |
 //! | sends heads without end | 431 above [`HEAD_BYTES`] or [`HEADERS`] |
 //! | sends bodies without end | 413 above [`BODY_BYTES`], never kept in memory |
-//! | does not read what it asked for | closed after [`STALL`] without progress |
-//! | opens connections without end | the oldest idle one makes room for each above [`connections::LIMIT`] |
+//! | does not read what it asked for | closed after [`Limits::stall`] without progress |
+//! | opens connections without end | the oldest idle one makes room for each above [`Limits::connections`] |
 //! | speaks plain HTTP | TLS alert, closed |
 //!
 //! HTTP/2 is left out on purpose: one connection's streams, resets and pings are a surface of their own, and nothing
@@ -44,12 +44,30 @@ use connections::{Connections, Ticket};
 use problem::Problem;
 use stall::Stall;
 
-/// The longest TLS handshake.
-pub const HANDSHAKE: Duration = Duration::from_secs(10);
-/// The longest wait for a request's head to be whole, from when the connection is ready for it.
-pub const HEAD: Duration = Duration::from_secs(15);
-/// The longest wait for a client to take what was written.
-pub const STALL: Duration = Duration::from_secs(20);
+/// The waits and numbers that a client can use up.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The longest TLS handshake.
+    pub handshake: Duration,
+    /// The longest wait for a request's head to be whole, from when the connection is ready for it.
+    pub head: Duration,
+    /// The longest wait for a client to take what was written.
+    pub stall: Duration,
+    /// The most connections at once.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(15),
+            stall: Duration::from_secs(20),
+            connections: 256,
+        }
+    }
+}
+
 /// The longest a request may take to answer.
 const REQUEST: Duration = Duration::from_secs(60);
 /// The largest head of a request in bytes.
@@ -63,27 +81,70 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// The wait after the system had no descriptor or memory for a connection.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `stop` becomes true, then ends requests under way and returns.
-pub async fn serve(
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    router: Router,
-    connections: Arc<Connections>,
-    mut stop: watch::Receiver<bool>,
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.changed() => break,
-        };
-        match accepted {
-            Ok((stream, _)) => admit(stream, &tls, &router, &connections, &stop),
-            Err(error) if is_the_clients(&error) => {}
-            Err(_) => tokio::time::sleep(EXHAUSTED).await,
+/// A server, before it has a socket.
+#[derive(Clone)]
+pub struct Server {
+    /// The server's side of TLS.
+    pub tls: TlsAcceptor,
+    /// What is served.
+    pub router: Router,
+    /// The table of its connections.
+    pub connections: Arc<Connections>,
+    /// What clients can use up.
+    pub limits: Limits,
+}
+
+impl Server {
+    /// Serves on `listener` until `stop` becomes true, then ends requests under way and returns.
+    pub async fn serve(self, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stop.changed() => break,
+            };
+            match accepted {
+                Ok((stream, _)) => self.admit(stream, &stop),
+                Err(error) if is_the_clients(&error) => {}
+                Err(_) => tokio::time::sleep(EXHAUSTED).await,
+            }
         }
+        drop(listener);
+        let _ = timeout(FAREWELL, self.connections.all_closed()).await;
     }
-    drop(listener);
-    let _ = timeout(FAREWELL, connections.all_closed()).await;
+
+    fn admit(&self, stream: TcpStream, stop: &watch::Receiver<bool>) {
+        let Some(ticket) = self.connections.admit(self.limits.connections) else {
+            return;
+        };
+        let id = ticket.id();
+        let task = tokio::spawn(self.clone().converse(stream, ticket, stop.clone()));
+        self.connections.started(id, task.abort_handle());
+    }
+
+    /// One connection from handshake to close. How it ends concerns nobody but the client.
+    async fn converse(self, stream: TcpStream, ticket: Ticket, mut stop: watch::Receiver<bool>) {
+        let _ = stream.set_nodelay(true);
+        let Ok(Ok(stream)) = timeout(self.limits.handshake, self.tls.accept(stream)).await else {
+            return;
+        };
+        let router = TowerToHyperService::new(self.router);
+        let service = service_fn(|request| answer(&router, &ticket, request));
+        let stream = TokioIo::new(Stall::new(stream, self.limits.stall));
+        let mut connection = std::pin::pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(self.limits.head)
+                .max_buf_size(HEAD_BYTES)
+                .max_headers(HEADERS)
+                .serve_connection(stream, service)
+        );
+        tokio::select! {
+            _ = &mut connection => return,
+            _ = stop.changed() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
 }
 
 /// A connection that failed before it was taken says nothing about the next.
@@ -93,57 +154,6 @@ fn is_the_clients(error: &std::io::Error) -> bool {
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
     )
-}
-
-fn admit(
-    stream: TcpStream,
-    tls: &TlsAcceptor,
-    router: &Router,
-    connections: &Arc<Connections>,
-    stop: &watch::Receiver<bool>,
-) {
-    let Some(ticket) = connections.admit() else {
-        return;
-    };
-    let id = ticket.id();
-    let task = tokio::spawn(converse(
-        stream,
-        tls.clone(),
-        router.clone(),
-        ticket,
-        stop.clone(),
-    ));
-    connections.started(id, task.abort_handle());
-}
-
-/// One connection from handshake to close. How it ends concerns nobody but the client.
-async fn converse(
-    stream: TcpStream,
-    tls: TlsAcceptor,
-    router: Router,
-    ticket: Ticket,
-    mut stop: watch::Receiver<bool>,
-) {
-    let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await else {
-        return;
-    };
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(|request| answer(&router, &ticket, request));
-    let mut connection = std::pin::pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
-            .max_buf_size(HEAD_BYTES)
-            .max_headers(HEADERS)
-            .serve_connection(TokioIo::new(Stall::new(stream, STALL)), service)
-    );
-    tokio::select! {
-        _ = &mut connection => return,
-        _ = stop.changed() => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
 }
 
 async fn answer(

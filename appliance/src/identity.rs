@@ -145,7 +145,8 @@ struct Parts {
 
 impl Parts {
     fn generate(hostname: &Hostname) -> Result<Self> {
-        let failed = |e| Error::new(Kind::Identity, DIRECTORY, "cannot make a key and certificate").because(e);
+        let failed =
+            |e| Error::new(Kind::Identity, DIRECTORY, "cannot make a key and certificate").because(e);
         let instance_id = Uuid::new_v4();
         let key = KeyPair::generate().map_err(failed)?;
         let certificate = template(instance_id, hostname, OffsetDateTime::now_utc())
@@ -258,11 +259,17 @@ mod tests {
         assert_eq!(first.fingerprint(), second.fingerprint());
         assert_eq!(first.instance_id(), second.instance_id());
         assert!(!second.is_ephemeral());
-        let mode = |name: &str| directory.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(
-            (mode("identity"), mode("identity/key.pem")),
-            (0o700, 0o600)
-        );
+        let mode = |name: &str| {
+            directory
+                .path()
+                .join(name)
+                .metadata()
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        assert_eq!((mode("identity"), mode("identity/key.pem")), (0o700, 0o600));
     }
 
     #[test]
@@ -276,7 +283,12 @@ mod tests {
     #[test]
     fn damage_is_named_and_never_replaced_by_a_new_identity() {
         for name in [INSTANCE_ID, KEY, CERTIFICATE] {
-            for damage in [Some(&b"-----BEGIN nothing"[..]), Some(&[0xff; 100]), Some(&[]), None] {
+            for damage in [
+                Some(&b"-----BEGIN nothing"[..]),
+                Some(&[0xff; 100]),
+                Some(&[]),
+                None,
+            ] {
                 let (directory, store) = store();
                 load(&store).unwrap();
                 let path = directory.path().join(DIRECTORY).join(name);
@@ -317,7 +329,10 @@ mod tests {
             return;
         };
         let text = String::from_utf8(shown.stdout).unwrap();
-        assert!(text.trim().ends_with(&identity.fingerprint().to_string()), "{text}");
+        assert!(
+            text.trim().ends_with(&identity.fingerprint().to_string()),
+            "{text}"
+        );
     }
 
     #[test]

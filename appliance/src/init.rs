@@ -12,6 +12,7 @@ pub mod cmdline;
 pub mod console;
 pub mod devices;
 pub mod dhcp;
+pub mod display;
 pub mod environment;
 pub mod event;
 pub mod modules;
@@ -48,7 +49,6 @@ pub fn is_called() -> bool {
 
 /// Runs the machine.
 pub fn run() -> ! {
-    let t = std::time::Instant::now();
     report_panics();
     let failures = mounts::early();
     if let Err(error) = console::start() {
@@ -57,7 +57,6 @@ pub fn run() -> ! {
     for failure in failures {
         log::error(failure.chain());
     }
-    log::info(format_args!("TRACE init at {t:?}"));
     let cmdline = Cmdline::read();
     log::info(format_args!(
         "boot version={PROGRAM_VERSION} slot={} try={}",
@@ -70,6 +69,7 @@ pub fn run() -> ! {
     });
     let (sender, events) = sync_channel(QUEUE);
     start_threads(&sender);
+
     Supervisor::new(events, sender, cmdline, product).run()
 }
 

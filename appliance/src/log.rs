@@ -27,11 +27,23 @@ pub fn error(message: impl fmt::Display) {
     emit("error: ", &message);
 }
 
-/// Writes `text`, several lines of ours such as the console's banner, as it is and whole or not at all.
+/// Writes lines of ours such as the console's banner as they are, in as few writes as the ceiling allows.
 pub fn block(text: &str) {
-    if text.len() <= LIMIT {
-        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    for part in parts(text) {
+        let _ = std::io::stderr().lock().write_all(part.as_bytes());
     }
+}
+
+/// Whole lines of at most [`LIMIT`] bytes together; a longer line is left out.
+fn parts(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for line in text.split_inclusive('\n').filter(|line| line.len() <= LIMIT) {
+        match parts.last_mut() {
+            Some(part) if part.len() + line.len() <= LIMIT => part.push_str(line),
+            _ => parts.push(line.to_owned()),
+        }
+    }
+    parts
 }
 
 fn emit(level: &str, message: &dyn fmt::Display) {
@@ -74,5 +86,17 @@ mod tests {
     fn a_long_message_is_cut_at_a_character() {
         let text = line("error: ", &"é".repeat(5000));
         assert!(text.len() <= LIMIT && text.ends_with("...\n"));
+    }
+
+    #[test]
+    fn a_long_block_is_written_in_parts_that_end_with_a_line() {
+        let text = "a line of the banner\n".repeat(500);
+        let parts = parts(&text);
+        assert!(
+            parts
+                .iter()
+                .all(|part| part.len() <= LIMIT && part.ends_with('\n'))
+        );
+        assert_eq!(parts.concat(), text);
     }
 }

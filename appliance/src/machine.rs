@@ -74,7 +74,12 @@ impl Machine {
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = file::read(path, LIMIT)?;
         serde_json::from_slice(&bytes).map_err(|e| {
-            Error::new(Kind::Malformed, path.display().to_string(), "is not a machine report").because(e)
+            Error::new(
+                Kind::Malformed,
+                path.display().to_string(),
+                "is not a machine report",
+            )
+            .because(e)
         })
     }
 
@@ -84,7 +89,12 @@ impl Machine {
     /// [`Kind::Io`] and its like.
     pub fn write(&self, path: &Path) -> Result<()> {
         let bytes = serde_json::to_vec(self).map_err(|e| {
-            Error::new(Kind::Malformed, path.display().to_string(), "cannot be written as JSON").because(e)
+            Error::new(
+                Kind::Malformed,
+                path.display().to_string(),
+                "cannot be written as JSON",
+            )
+            .because(e)
         })?;
         file::replace(path, &bytes)
     }
@@ -101,7 +111,9 @@ pub(crate) mod slot {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Slot>, D::Error> {
         let text = Option::<String>::deserialize(from)?;
-        text.map(|text| text.parse()).transpose().map_err(D::Error::custom)
+        text.map(|text| text.parse())
+            .transpose()
+            .map_err(D::Error::custom)
     }
 }
 

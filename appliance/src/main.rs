@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    appliance::log::info(format_args!("TRACE main at {:?}", std::time::Instant::now()));
     if appliance::init::is_called() {
         appliance::init::run();
     }

@@ -33,7 +33,12 @@ impl Product {
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = file::read(path, LIMIT)?;
         serde_json::from_slice(&bytes).map_err(|e| {
-            Error::new(Kind::Malformed, path.display().to_string(), "is not a product file").because(e)
+            Error::new(
+                Kind::Malformed,
+                path.display().to_string(),
+                "is not a product file",
+            )
+            .because(e)
         })
     }
 }

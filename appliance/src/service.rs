@@ -15,13 +15,13 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-pub use context::{Context, View};
 pub(crate) use context::remedy;
+pub use context::{Context, View};
 pub use fault::Fault;
 pub use listener::Listen;
 
 use crate::error::{Error, Kind, Result};
-use crate::http;
+use crate::http::{self, Limits, Server};
 use crate::log;
 use crate::role::Role;
 use heartbeat::Heartbeat;
@@ -48,8 +48,7 @@ pub struct Options {
 /// # Errors
 /// [`Kind::Listen`], [`Kind::StateLocked`], [`Kind::Tls`], or [`Kind::Identity`] where there is no randomness.
 pub fn run(options: &Options) -> Result<()> {
-    log::info(format_args!("TRACE service at {:?}", std::time::Instant::now()));
-    crate::entropy::wait();log::info(format_args!("TRACE entropy at {:?}", std::time::Instant::now()));
+    crate::entropy::wait();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -65,17 +64,15 @@ async fn serve(options: &Options) -> Result<()> {
         &options.state,
         options.machine.clone(),
     )?);
-    let tls = http::tls::acceptor(context.identity())?;
-    log::info(format_args!("TRACE tls at {:?}", std::time::Instant::now()));
+    let server = Server {
+        tls: http::tls::acceptor(context.identity())?,
+        router: crate::api::router(Arc::clone(&context)),
+        connections: Arc::clone(context.connections()),
+        limits: Limits::default(),
+    };
     let listener = options.listen.bind()?;
     let (stop, stopped) = watch::channel(false);
-    let server = tokio::spawn(http::serve(
-        listener.socket,
-        tls,
-        crate::api::router(Arc::clone(&context)),
-        Arc::clone(context.connections()),
-        stopped,
-    ));
+    let server = tokio::spawn(server.serve(listener.socket, stopped));
     if let Some(fault) = options.fault {
         tokio::spawn(fault.strike());
     }
@@ -98,10 +95,7 @@ async fn serve(options: &Options) -> Result<()> {
 async fn told_to_stop() -> Result<&'static str> {
     let listen =
         |kind| signal(kind).map_err(|e| Error::new(Kind::Io, "signals", "cannot be caught").because(e));
-    let (mut terminate, mut interrupt) = (
-        listen(SignalKind::terminate())?,
-        listen(SignalKind::interrupt())?,
-    );
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => Ok("SIGTERM"),
         _ = interrupt.recv() => Ok("SIGINT"),

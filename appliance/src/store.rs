@@ -125,9 +125,8 @@ pub fn boots(root: &Path) -> Result<u64> {
         return Ok(0);
     }
     let text = file::text(&path)?;
-    text.parse().map_err(|e| {
-        Error::new(Kind::StateCorrupt, path.display().to_string(), "is not a number").because(e)
-    })
+    text.parse()
+        .map_err(|e| Error::new(Kind::StateCorrupt, path.display().to_string(), "is not a number").because(e))
 }
 
 impl Space {
@@ -159,7 +158,10 @@ impl Space {
             let left = mebibytes(self.available);
             return Check::fail(
                 STATE_DISK,
-                format!("the state disk is full ({left} of {} left)", mebibytes(self.total)),
+                format!(
+                    "the state disk is full ({left} of {} left)",
+                    mebibytes(self.total)
+                ),
                 "Enlarge the state disk in the hypervisor and restart; it grows by itself.",
             );
         }
@@ -196,7 +198,6 @@ fn sweep(root: &Path) {
         }
     }
 }
-
 
 #[cfg(test)]
 mod tests {

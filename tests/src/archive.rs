@@ -32,10 +32,7 @@ impl Archive {
             });
             at = start + size.next_multiple_of(BLOCK);
         }
-        Self {
-            members,
-            end: bytes[at..].to_vec(),
-        }
+        Self { members }
     }
 
     pub fn write(&self, path: &Path) {

@@ -1,7 +1,7 @@
 //! The appliance, running in QEMU through `ova run`.
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -55,11 +55,14 @@ impl Guest {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        let mut stdout = BufReader::new(run.stdout.take().unwrap());
         let mut line = String::new();
-        BufReader::new(run.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let started: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        stdout.read_line(&mut line).unwrap();
+        let started: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+            // An error takes more lines than this.
+            stdout.read_to_string(&mut line).unwrap();
+            panic!("the machine was not started: {line}")
+        });
         let pid = u32::try_from(started["pid"].as_u64().unwrap()).unwrap();
         Self {
             run,

@@ -15,7 +15,7 @@ fn bios_tries_slot_b_once_and_goes_back_to_slot_a() {
 
 #[test]
 fn efi_tries_slot_b_once_and_goes_back_to_slot_a() {
-    tried_once_then_back(&["--firmware", "efi", "--disk-bus", "pvscsi"]);
+    tried_once_then_back(&["--firmware", "efi", "--disk-bus", "virtio-blk"]);
 }
 
 #[test]

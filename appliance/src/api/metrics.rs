@@ -32,6 +32,7 @@ fn registry(context: &Context) -> Registry {
     let view = context.view();
     let mut registry = Registry::default();
     process(&mut registry, context);
+    supervisor(&mut registry, context);
     machine(&mut registry, &view);
     connections(&mut registry, context);
     registry.register(
@@ -39,7 +40,11 @@ fn registry(context: &Context) -> Registry {
         "Outcome of each check: 0 pass, 1 warn, 2 fail",
         checks(&view.checks),
     );
-    registry.register("vcc_http_requests", "Answered requests", context.requests().metric());
+    registry.register(
+        "vcc_http_requests",
+        "Answered requests",
+        context.requests().metric(),
+    );
     registry
 }
 
@@ -54,7 +59,7 @@ fn process(registry: &mut Registry, context: &Context) {
         "Seconds since the service started",
         ConstGauge::new(context.uptime().as_secs_f64()),
     );
-    if let Some(bytes) = resident() {
+    if let Some(bytes) = resident("self") {
         registry.register(
             "process_resident_memory_bytes",
             "Resident memory of the service",
@@ -63,8 +68,23 @@ fn process(registry: &mut Registry, context: &Context) {
     }
 }
 
+/// PID 1, where that is ours.
+fn supervisor(registry: &mut Registry, context: &Context) {
+    if let Some(bytes) = resident("1").filter(|_| context.is_appliance()) {
+        registry.register(
+            "vcc_init_resident_memory_bytes",
+            "Resident memory of PID 1",
+            ConstGauge::new(bytes),
+        );
+    }
+}
+
 fn machine(registry: &mut Registry, view: &View) {
-    registry.register("vcc_boots", "Starts of this machine", ConstCounter::new(view.boots));
+    registry.register(
+        "vcc_boots",
+        "Starts of this machine",
+        ConstCounter::new(view.boots),
+    );
     registry.register(
         "vcc_service_restarts",
         "Deaths of the service since the machine started",
@@ -81,7 +101,11 @@ fn machine(registry: &mut Registry, view: &View) {
             "Room left for the state",
             ConstGauge::new(space.available),
         );
-        registry.register("vcc_state_size_bytes", "Room for the state", ConstGauge::new(space.total));
+        registry.register(
+            "vcc_state_size_bytes",
+            "Room for the state",
+            ConstGauge::new(space.total),
+        );
     }
 }
 
@@ -113,9 +137,9 @@ fn checks(checks: &[Check]) -> Family<[(&'static str, String); 1], Gauge> {
     family
 }
 
-/// This process's resident memory in bytes, after proc(5).
-fn resident() -> Option<u64> {
-    let statm = file::text("/proc/self/statm").ok()?;
+/// A process's resident memory in bytes, after proc(5).
+fn resident(process: &str) -> Option<u64> {
+    let statm = file::text(format!("/proc/{process}/statm")).ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
     pages.checked_mul(u64::try_from(rustix::param::page_size()).ok()?)
 }

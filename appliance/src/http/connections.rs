@@ -1,4 +1,4 @@
-//! The open connections, at most [`LIMIT`]; above that the oldest one without a request under way makes room.
+//! The open connections: of too many, the oldest one without a request under way makes room.
 //!
 //! Refusing newcomers instead would let whoever opens the most idle connections lock everybody else out.
 
@@ -8,9 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-
-/// The most connections at once.
-pub const LIMIT: usize = 256;
 
 /// The table of open connections.
 #[derive(Debug, Default)]
@@ -45,10 +42,10 @@ pub struct Ticket {
 pub struct Busy<'a>(&'a Ticket);
 
 impl Connections {
-    /// Takes a place for a new connection; none if every place has a request under way.
-    pub fn admit(self: &Arc<Self>) -> Option<Ticket> {
+    /// Takes one of `limit` places for a new connection; none if every place has a request under way.
+    pub fn admit(self: &Arc<Self>, limit: usize) -> Option<Ticket> {
         let mut table = self.lock();
-        if table.open.len() >= LIMIT {
+        if table.open.len() >= limit {
             let Some(id) = table.oldest_idle() else {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 return None;
@@ -151,10 +148,12 @@ impl Drop for Ticket {
 mod tests {
     use super::*;
 
+    const LIMIT: usize = 4;
+
     #[tokio::test]
     async fn a_newcomer_takes_the_place_of_the_oldest_idle_connection() {
         let connections = Arc::new(Connections::default());
-        let tickets: Vec<_> = (0..LIMIT).filter_map(|_| connections.admit()).collect();
+        let tickets: Vec<_> = (0..LIMIT).filter_map(|_| connections.admit(LIMIT)).collect();
         let tasks: Vec<_> = (tickets.iter())
             .map(|ticket| {
                 let task = tokio::spawn(std::future::pending::<()>());
@@ -163,7 +162,7 @@ mod tests {
             })
             .collect();
         let busy = tickets[0].busy();
-        assert!(connections.admit().is_some());
+        assert!(connections.admit(LIMIT).is_some());
         assert_eq!(connections.evicted(), 1);
         tokio::task::yield_now().await;
         assert!(!tasks[0].is_finished() && tasks[1].is_finished());
@@ -173,9 +172,9 @@ mod tests {
     #[tokio::test]
     async fn with_every_connection_busy_a_newcomer_is_refused() {
         let connections = Arc::new(Connections::default());
-        let tickets: Vec<_> = (0..LIMIT).filter_map(|_| connections.admit()).collect();
+        let tickets: Vec<_> = (0..LIMIT).filter_map(|_| connections.admit(LIMIT)).collect();
         let _busy: Vec<_> = tickets.iter().map(Ticket::busy).collect();
-        assert!(connections.admit().is_none());
+        assert!(connections.admit(LIMIT).is_none());
         assert_eq!((connections.refused(), connections.open()), (1, LIMIT));
     }
 }

@@ -113,10 +113,10 @@ impl Service {
         }
     }
 
-    /// The service of this number gave a sign of life. Tells whether that is the one that runs.
+    /// The service of this number gave a sign of life. Tells whether that is the one that runs and is to go on.
     pub fn beat(&mut self, number: u64, now: Instant) -> bool {
         match &mut self.running {
-            Some(running) if number == self.number => {
+            Some(running) if number == self.number && !running.told => {
                 running.last_beat = now;
                 true
             }
@@ -181,9 +181,7 @@ fn spawn(number: u64, plan: Plan, events: &SyncSender<Event>) -> Result<Pid> {
         .stdout(Stdio::null());
     listen(number, read, events.clone()).map_err(failed)?;
     // Its end is noticed by the reaper, whoever the dead process is.
-    log::info(format_args!("TRACE spawn at {:?}", std::time::Instant::now()));
     let child = command.spawn().map_err(failed)?;
-    log::info(format_args!("TRACE spawned at {:?}", std::time::Instant::now()));
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     pid.ok_or_else(|| Error::new(Kind::Io, "service", "has no process id"))
 }

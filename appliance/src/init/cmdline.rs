@@ -38,7 +38,9 @@ impl Cmdline {
                 Some(("slot", "b")) => cmdline.slot = Some(Slot::B),
                 Some(("try", "0")) => cmdline.on_trial = false,
                 Some(("try", "1")) => cmdline.on_trial = true,
-                Some(("fault", fault)) if fault.parse::<Fault>().is_ok() => cmdline.fault = fault.parse().ok(),
+                Some(("fault", fault)) if fault.parse::<Fault>().is_ok() => {
+                    cmdline.fault = fault.parse().ok()
+                }
                 _ => odd.push(word),
             }
         }

@@ -106,7 +106,9 @@ fn open(path: &Path) -> std::io::Result<File> {
 
 /// Their devices: the first word of each line of `/proc/consoles`.
 fn names(listed: &str) -> Vec<PathBuf> {
-    let names = listed.lines().filter_map(|line| line.split_ascii_whitespace().next());
+    let names = listed
+        .lines()
+        .filter_map(|line| line.split_ascii_whitespace().next());
     names.map(|name| Path::new("/dev").join(name)).collect()
 }
 
@@ -115,7 +117,11 @@ pub fn banner(machine: &Machine, role: Role, beat: &Beat, checks: &[Check]) -> S
     let rule = "-".repeat(WIDTH);
     let mut text = format!("\n{rule}\n");
     let product = &machine.product;
-    line(&mut text, "", &format!("{} {}", product.product, product.version));
+    line(
+        &mut text,
+        "Product",
+        &format!("{} {}", product.product, product.version),
+    );
     line(&mut text, "Role", role.as_str());
     line(&mut text, "Name", machine.hostname.as_str());
     for (i, address) in machine.addresses.iter().enumerate() {
@@ -127,7 +133,11 @@ pub fn banner(machine: &Machine, role: Role, beat: &Beat, checks: &[Check]) -> S
     }
     fingerprint(&mut text, beat);
     for check in checks.iter().filter(|check| check.status != Outcome::Pass) {
-        let mark = if check.status == Outcome::Fail { "FAILED" } else { "Warning" };
+        let mark = if check.status == Outcome::Fail {
+            "FAILED"
+        } else {
+            "Warning"
+        };
         line(&mut text, mark, &format!("{}: {}", check.name, check.reason));
         if !check.remedy.is_empty() {
             line(&mut text, "", &check.remedy);
@@ -164,7 +174,10 @@ fn url(address: std::net::IpAddr) -> String {
 /// A label and its text, wrapped between words, with control characters made harmless.
 fn line(text: &mut String, label: &str, value: &str) {
     const INDENT: usize = 14;
-    let clean: String = value.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let clean: String = value
+        .chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect();
     let mut label = label;
     let mut row = String::new();
     for word in clean.split_whitespace() {
@@ -204,7 +217,11 @@ mod tests {
         };
         let checks = vec![
             Check::pass(NETWORK, "192.0.2.5"),
-            Check::fail(STATE_DISK, "there is no state disk; disks found: vda and many a word more", "Attach it."),
+            Check::fail(
+                STATE_DISK,
+                "there is no state disk; disks found: vda and many a word more",
+                "Attach it.",
+            ),
         ];
         (machine, beat, checks)
     }

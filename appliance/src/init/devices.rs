@@ -56,7 +56,9 @@ pub fn start(events: SyncSender<Event>) -> std::io::Result<()> {
             known: BTreeSet::new(),
         };
         if let Err(error) = devices.run() {
-            log::error(format_args!("devices: {error}; those that come from now on are not seen"));
+            log::error(format_args!(
+                "devices: {error}; those that come from now on are not seen"
+            ));
         }
     })?;
     Ok(())
@@ -193,7 +195,10 @@ impl Devices {
 
 /// Controllers whose driver waits for every port (PCI class 01, subclasses 01 IDE, 05 ATA, 06 SATA).
 fn is_slow(modalias: &str) -> bool {
-    modalias.starts_with("pci:") && ["bc01sc01", "bc01sc05", "bc01sc06"].iter().any(|class| modalias.contains(class))
+    modalias.starts_with("pci:")
+        && ["bc01sc01", "bc01sc05", "bc01sc06"]
+            .iter()
+            .any(|class| modalias.contains(class))
 }
 
 fn entries(directory: &Path) -> Vec<std::path::PathBuf> {

@@ -11,7 +11,6 @@ pub mod message;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,10 +42,10 @@ pub struct Interface {
     pub hardware: [u8; 6],
 }
 
-/// A client at work in its own thread.
+/// A client at work in its own thread, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Handle {
-    wake: Arc<OwnedFd>,
+    wake: OwnedFd,
 }
 
 impl Handle {
@@ -66,13 +65,13 @@ impl Handle {
                 move || run(&interface, &hostname, &woken, &events)
             })
             .map_err(failed)?;
-        Ok(Self { wake: Arc::new(wake) })
+        Ok(Self { wake })
     }
 
     /// The link came up (again): ask at once whether the address still holds there.
     pub fn link_up(&self) {
         // A full pipe has already woken the client.
-        let _ = rustix::io::write(&*self.wake, b"!");
+        let _ = rustix::io::write(&self.wake, b"!");
     }
 }
 
@@ -86,13 +85,15 @@ fn run(interface: &Interface, hostname: &Hostname, woken: &OwnedFd, events: &Syn
             Ok(()) => return,
             Err(error) => {
                 crate::log::warn(format_args!("{}: DHCP: {error}", interface.name));
-                thread::sleep(RETRY);
+                if is_dropped(woken, RETRY) {
+                    return;
+                }
             }
         }
     }
 }
 
-/// Runs until the socket fails; ends well when nobody listens any more.
+/// Runs until the socket fails; ends well when nobody wants it any more.
 fn serve(
     socket: &UdpSocket,
     client: &mut Client,
@@ -109,6 +110,7 @@ fn serve(
             match wait(socket, woken, client.deadline() - now)? {
                 Wake::Timeout => continue,
                 Wake::Link => client.on_link(origin.elapsed()),
+                Wake::Dropped => return Ok(()),
                 Wake::Datagram(bytes) => match Message::parse(&bytes) {
                     Ok(message) => client.on_message(origin.elapsed(), &message),
                     Err(_) => continue,
@@ -134,26 +136,43 @@ fn serve(
 enum Wake {
     Timeout,
     Link,
+    Dropped,
     Datagram(Vec<u8>),
 }
 
-fn wait(socket: &UdpSocket, woken: &OwnedFd, limit: Duration) -> io::Result<Wake> {
-    let timeout = Timespec {
+/// Whether the handle was dropped, waiting `limit` for it.
+fn is_dropped(woken: &OwnedFd, limit: Duration) -> bool {
+    let mut sources = [PollFd::new(woken, PollFlags::IN)];
+    let ready = poll(&mut sources, Some(&timespec(limit))).unwrap_or(0) > 0;
+    ready && matches!(take_wake(woken), Wake::Dropped)
+}
+
+fn take_wake(woken: &OwnedFd) -> Wake {
+    match rustix::io::read(woken, &mut [0; 64]) {
+        Ok(0) => Wake::Dropped,
+        _ => Wake::Link,
+    }
+}
+
+fn timespec(limit: Duration) -> Timespec {
+    Timespec {
         tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(limit.subsec_nanos()),
-    };
+    }
+}
+
+fn wait(socket: &UdpSocket, woken: &OwnedFd, limit: Duration) -> io::Result<Wake> {
     let mut sources = [
         PollFd::new(woken, PollFlags::IN),
         PollFd::new(socket, PollFlags::IN),
     ];
-    match poll(&mut sources, Some(&timeout)) {
+    match poll(&mut sources, Some(&timespec(limit))) {
         Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(Wake::Timeout),
         Ok(_) => {}
         Err(error) => return Err(error.into()),
     }
     if !sources[0].revents().is_empty() {
-        let _ = rustix::io::read(woken, &mut [0; 64]);
-        return Ok(Wake::Link);
+        return Ok(take_wake(woken));
     }
     let mut buffer = [0; DATAGRAM];
     match socket.recv(&mut buffer) {

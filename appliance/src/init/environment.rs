@@ -55,10 +55,8 @@ pub fn start(events: SyncSender<Event>) -> std::io::Result<()> {
 }
 
 fn find() -> Findings {
-    log::info(format_args!("TRACE env at {:?}", std::time::Instant::now()));
     let mut found = look();
     let until = Instant::now() + LATE_DRIVE;
-    log::info(format_args!("TRACE env done at {:?}", std::time::Instant::now()));
     while matches!(found, Ok(None)) && on_hyper_v() && Instant::now() < until {
         thread::sleep(LATE_DRIVE_STEP);
         found = look();
@@ -101,7 +99,11 @@ fn read(found: &Found) -> Findings {
     let environment = match Environment::parse(&found.bytes) {
         Ok(environment) => environment,
         Err(error) => {
-            let failure = Error::new(Kind::Environment, found.source, "the OVF environment cannot be read");
+            let failure = Error::new(
+                Kind::Environment,
+                found.source,
+                "the OVF environment cannot be read",
+            );
             return broken(&failure.because(error));
         }
     };

@@ -127,14 +127,12 @@ impl Loader {
             Ok(file) => file,
             Err(error) => return self.fail(&Error::file(&path, "open", error).chain().to_string()),
         };
-        let t = std::time::Instant::now();
-        let r = finit_module(&file, probing.parameters(), 0);
-        log::info(format_args!("TRACE {name} took {:?} at {:?} {probing:?}", t.elapsed(), t));
-        match r {
+        match finit_module(&file, probing.parameters(), 0) {
             Ok(()) => self.loaded += 1,
             Err(error) if is_normal(error) => {}
             Err(error) => {
-                let error = Error::new(Kind::Module, path.display().to_string(), "cannot be loaded").because(error);
+                let error =
+                    Error::new(Kind::Module, path.display().to_string(), "cannot be loaded").because(error);
                 self.fail(&error.chain().to_string());
             }
         }

@@ -3,9 +3,10 @@
 //! The first interface, in the order of the machine's slots, takes the address of the properties, if there is one; all others, and the first without one,
 //! ask DHCP. IPv6 is the kernel's own: it takes what routers announce.
 
+mod interface;
+
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
@@ -16,13 +17,11 @@ use super::netlink::{Changes, Request, Route};
 use crate::check::{Check, NETWORK};
 use crate::error::{Error, Kind, Result};
 use crate::hostname::Hostname;
-use crate::{file, log};
+use crate::log;
+use interface::Place;
 
-const SYSFS: &str = "/sys/class/net";
 const LOOPBACK: u32 = 1;
-/// `ARPHRD_ETHER`.
-const ETHERNET: &str = "1";
-/// Routes of later interfaces come after those of earlier ones.
+/// The metric of the first interface's routes: those of later interfaces come after those of earlier ones.
 const FIRST_METRIC: u32 = 100;
 const REMEDY: &str = "Connect the network adapter to a network with a DHCP server, or set the property ip.";
 
@@ -34,15 +33,8 @@ pub struct Network {
     links: BTreeMap<Place, Link>,
     /// Known once the environment was read.
     plan: Option<Plan>,
-    problems: Vec<String>,
-}
-
-/// Where an interface is: the path of its device in sysfs, which follows the slots of the machine whatever order drivers
-/// find them in, and the kernel's index.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    device: PathBuf,
-    index: u32,
+    /// What the kernel last refused, by the interface's index.
+    problems: BTreeMap<u32, String>,
 }
 
 #[derive(Debug)]
@@ -50,6 +42,8 @@ struct Link {
     name: String,
     hardware: [u8; 6],
     carrier: bool,
+    /// Of its routes; given in the order of places when the plan is known, and kept.
+    metric: Option<u32>,
     method: Method,
 }
 
@@ -91,31 +85,36 @@ impl Network {
         let sender = events.clone();
         thread::Builder::new()
             .name("links".to_owned())
-            .spawn(move || {
-                while changes.wait().is_ok() && sender.send(Event::Links).is_ok() {}
-            })
+            .spawn(
+                move || {
+                    while changes.wait().is_ok() && sender.send(Event::Links).is_ok() {}
+                },
+            )
             .map_err(failed)?;
         Ok(Self {
             route,
             events,
             links: BTreeMap::new(),
             plan: None,
-            problems: Vec::new(),
+            problems: BTreeMap::new(),
         })
     }
 
     /// Looks at all interfaces anew: new ones are switched on, ones with a new carrier go on.
     pub fn look(&mut self) {
-        for (place, name) in ethernet_interfaces() {
+        for (place, name) in interface::ethernet() {
             if !self.links.contains_key(&place) {
                 self.adopt(place, name);
             }
         }
-        let gone = |link: &Link| !Path::new(SYSFS).join(&link.name).exists();
-        self.links.retain(|_, link| !gone(link));
+        self.links.retain(|_, link| interface::exists(&link.name));
+        let links = &self.links;
+        self.problems
+            .retain(|index, _| links.keys().any(|place| place.index == *index));
         for link in self.links.values_mut() {
-            let carrier = attribute(&link.name, "carrier").is_some_and(|carrier| carrier == "1");
-            if carrier && !link.carrier
+            let carrier = interface::has_carrier(&link.name);
+            if carrier
+                && !link.carrier
                 && let Method::Dhcp { client, .. } = &link.method
             {
                 client.link_up();
@@ -146,28 +145,37 @@ impl Network {
         let Some((place, link)) = self.links.iter_mut().find(|(_, link)| link.name == interface) else {
             return;
         };
-        let index = place.index;
+        let place = place.clone();
         let Method::Dhcp { lease, .. } = &mut link.method else {
             return;
         };
         let old = std::mem::replace(lease, new.clone());
         let name = link.name.clone();
-        if let Some(old) = old.filter(|old| !same_network(old, new.as_ref())) {
-            log::info(format_args!("network interface={name} lost={}/{}", old.address, old.prefix));
-            let _ = self.remove(index, &old);
+        // A renewed lease is no news, but the kernel may have lost the address with the link.
+        let kept = old.as_ref().is_some_and(|old| same_network(old, new.as_ref()));
+        if let Some(old) = old.filter(|_| !kept) {
+            log::info(format_args!(
+                "network interface={name} lost={}/{}",
+                old.address, old.prefix
+            ));
+            self.remove(&place, &old);
         }
         if let Some(new) = new {
-            log::info(format_args!("network interface={name} address={}/{}", new.address, new.prefix));
+            if !kept {
+                log::info(format_args!(
+                    "network interface={name} address={}/{}",
+                    new.address, new.prefix
+                ));
+            }
             let address = (new.address.into(), new.prefix);
-            self.apply(index, &name, address, new.router.map(IpAddr::from));
+            self.apply(&place, address, new.router.map(IpAddr::from));
         }
     }
 
     /// Addresses to be reached at, in the order of the interfaces, IPv4 first.
     pub fn addresses(&self) -> Vec<IpAddr> {
         let mut addresses: Vec<_> = self.links.values().filter_map(Link::address).collect();
-        let announced = global_ipv6(&std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default());
-        for (index, address) in announced {
+        for (index, address) in interface::announced() {
             let address = IpAddr::V6(address);
             if self.links.keys().any(|place| place.index == index) && !addresses.contains(&address) {
                 addresses.push(address);
@@ -189,7 +197,7 @@ impl Network {
 
     /// The check `network`.
     pub fn check(&self) -> Check {
-        if let Some(problem) = self.problems.first() {
+        if let Some(problem) = self.problems.values().next() {
             return Check::fail(NETWORK, problem.clone(), REMEDY);
         }
         if self.links.is_empty() {
@@ -210,12 +218,15 @@ impl Network {
 
     fn adopt(&mut self, place: Place, name: String) {
         let mut link = Link {
-            hardware: hardware(&name).unwrap_or_default(),
+            hardware: interface::hardware(&name).unwrap_or_default(),
             carrier: false,
+            metric: None,
             method: Method::Undecided,
             name,
         };
-        if let Err(error) = self.route.make(&Request::Up { interface: place.index }) {
+        if let Err(error) = self.route.make(&Request::Up {
+            interface: place.index,
+        }) {
             log::error(format_args!("{}: cannot be switched on: {error}", link.name));
             link.method = Method::Broken;
         }
@@ -227,14 +238,18 @@ impl Network {
         let Some(plan) = self.plan.clone() else {
             return;
         };
+        let mut next = self.links.values().filter_map(|link| link.metric).max();
+        for link in self.links.values_mut().filter(|link| link.metric.is_none()) {
+            next = Some(next.map_or(FIRST_METRIC, |last| last.saturating_add(1)));
+            link.metric = next;
+        }
         let places: Vec<_> = self.links.keys().cloned().collect();
-        for (number, place) in places.iter().enumerate() {
-            let fixed = plan.address.filter(|_| number == 0);
-            self.advance(place, fixed, &plan.hostname);
+        for place in places {
+            self.advance(&place, &plan);
         }
     }
 
-    fn advance(&mut self, place: &Place, fixed: Option<StaticAddress>, hostname: &Hostname) {
+    fn advance(&mut self, place: &Place, plan: &Plan) {
         let Some(link) = self.links.get_mut(place) else {
             return;
         };
@@ -242,11 +257,15 @@ impl Network {
             Method::Undecided | Method::Waiting => {}
             Method::Static(_) | Method::Dhcp { .. } | Method::Broken => return,
         }
+        let fixed = plan.address.filter(|_| link.metric == Some(FIRST_METRIC));
         if let Some(StaticAddress { cidr, gateway }) = fixed {
             link.method = Method::Static(cidr.address);
             let name = link.name.clone();
-            log::info(format_args!("network interface={name} address={}/{}", cidr.address, cidr.prefix));
-            return self.apply(place.index, &name, (cidr.address, cidr.prefix), gateway);
+            log::info(format_args!(
+                "network interface={name} address={}/{}",
+                cidr.address, cidr.prefix
+            ));
+            return self.apply(place, (cidr.address, cidr.prefix), gateway);
         }
         if !link.carrier {
             link.method = Method::Waiting;
@@ -256,16 +275,17 @@ impl Network {
             name: link.name.clone(),
             hardware: link.hardware,
         };
-        link.method = match dhcp::Handle::start(interface, hostname.clone(), self.events.clone()) {
+        link.method = match dhcp::Handle::start(interface, plan.hostname.clone(), self.events.clone()) {
             Ok(client) => Method::Dhcp { client, lease: None },
             Err(error) => {
-                self.problems.push(error.chain().to_string());
+                self.problems.insert(place.index, error.chain().to_string());
                 Method::Broken
             }
         };
     }
 
-    fn apply(&mut self, interface: u32, name: &str, (address, prefix): (IpAddr, u8), gateway: Option<IpAddr>) {
+    fn apply(&mut self, place: &Place, (address, prefix): (IpAddr, u8), gateway: Option<IpAddr>) {
+        let interface = place.index;
         let address = Request::AddAddress {
             interface,
             address,
@@ -274,31 +294,38 @@ impl Network {
         let route = gateway.map(|gateway| Request::AddDefaultRoute {
             interface,
             gateway,
-            metric: FIRST_METRIC.saturating_add(interface),
+            metric: self.metric(place),
         });
+        self.problems.remove(&interface);
         for request in [Some(address), route].into_iter().flatten() {
             if let Err(error) = self.route.make(&request) {
-                let problem = format!("{name}: the kernel refuses {request:?}: {error}");
+                let problem = format!("the kernel refuses {request:?}: {error}");
                 log::error(&problem);
-                self.problems.push(problem);
+                self.problems.insert(interface, problem);
             }
         }
     }
 
-    fn remove(&mut self, interface: u32, lease: &Lease) -> std::io::Result<()> {
+    /// Takes an address and its route away, as far as the kernel still has them.
+    fn remove(&mut self, place: &Place, lease: &Lease) {
+        let interface = place.index;
         if let Some(gateway) = lease.router.map(IpAddr::from) {
-            let metric = FIRST_METRIC.saturating_add(interface);
             let _ = self.route.make(&Request::RemoveDefaultRoute {
                 interface,
                 gateway,
-                metric,
+                metric: self.metric(place),
             });
         }
-        self.route.make(&Request::RemoveAddress {
+        let _ = self.route.make(&Request::RemoveAddress {
             interface,
             address: lease.address.into(),
             prefix: lease.prefix,
-        })
+        });
+    }
+
+    fn metric(&self, place: &Place) -> u32 {
+        let link = self.links.get(place);
+        link.and_then(|link| link.metric).unwrap_or(FIRST_METRIC)
     }
 }
 
@@ -324,71 +351,4 @@ impl Link {
 
 fn same_network(old: &Lease, new: Option<&Lease>) -> bool {
     new.is_some_and(|new| (new.address, new.prefix, new.router) == (old.address, old.prefix, old.router))
-}
-
-/// Place and name of every interface that is a device's own: no loopback, bridge or tunnel, and none that works under
-/// another, as the fast path of a Hyper-V or virtio adapter does.
-fn ethernet_interfaces() -> Vec<(Place, String)> {
-    let entries = std::fs::read_dir(SYSFS).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    names
-        .filter(|name| attribute(name, "type").as_deref() == Some(ETHERNET))
-        .filter(|name| !path(name, "master").exists())
-        .filter_map(|name| Some((place(&name)?, name)))
-        .collect()
-}
-
-fn place(name: &str) -> Option<Place> {
-    Some(Place {
-        device: path(name, "device").canonicalize().ok()?,
-        index: attribute(name, "ifindex")?.parse().ok()?,
-    })
-}
-
-fn path(name: &str, attribute: &str) -> PathBuf {
-    Path::new(SYSFS).join(name).join(attribute)
-}
-
-fn attribute(name: &str, attribute: &str) -> Option<String> {
-    file::text(path(name, attribute)).ok()
-}
-
-fn hardware(name: &str) -> Option<[u8; 6]> {
-    let text = attribute(name, "address")?;
-    let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok());
-    bytes.collect::<Option<Vec<_>>>()?.try_into().ok()
-}
-
-/// Interface and address of every global IPv6 address that is ready for use, from `/proc/net/if_inet6`: address,
-/// index, prefix, scope, flags (all hexadecimal) and name.
-fn global_ipv6(text: &str) -> Vec<(u32, Ipv6Addr)> {
-    const GLOBAL: u8 = 0;
-    const TENTATIVE: u8 = 0x40;
-    const DUPLICATE: u8 = 0x08;
-    let line = |line: &str| {
-        let fields: Vec<_> = line.split_ascii_whitespace().collect();
-        let [address, index, _prefix, scope, flags, _name] = fields[..] else {
-            return None;
-        };
-        let byte = |text| u8::from_str_radix(text, 16).ok();
-        let ready = byte(flags)? & (TENTATIVE | DUPLICATE) == 0;
-        let address = u128::from_str_radix(address, 16).ok()?.into();
-        (byte(scope)? == GLOBAL && ready).then_some((u32::from_str_radix(index, 16).ok()?, address))
-    };
-    text.lines().filter_map(line).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_global_addresses_that_are_ready_count() {
-        let text = "00000000000000000000000000000001 01 80 10 80       lo\n\
-            20010db8000000000000000000000005 02 40 00 00     eth0\n\
-            20010db8000000000000000000000006 02 40 00 40     eth0\n\
-            fe80000000000000505400fffe123456 02 40 20 80     eth0\n\
-            nonsense\n";
-        assert_eq!(global_ipv6(text), [(2, "2001:db8::5".parse().unwrap())]);
-    }
 }

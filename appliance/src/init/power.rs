@@ -70,7 +70,10 @@ pub struct Buttons(BTreeSet<String>);
 impl Buttons {
     /// Listens to every power button that is not listened to yet, reported as [`Event::PowerButton`].
     pub fn look(&mut self, events: &SyncSender<Event>) {
-        let entries = std::fs::read_dir("/sys/class/input").into_iter().flatten().flatten();
+        let entries = std::fs::read_dir("/sys/class/input")
+            .into_iter()
+            .flatten()
+            .flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         for name in names.filter(|name| name.starts_with("event")) {
             if self.0.contains(&name) || !has_power_key(&name) {
@@ -81,7 +84,8 @@ impl Buttons {
             }
         }
         // A button that went away may come back under its name.
-        self.0.retain(|name| Path::new("/sys/class/input").join(name).exists());
+        self.0
+            .retain(|name| Path::new("/sys/class/input").join(name).exists());
     }
 }
 

@@ -34,7 +34,8 @@ pub fn stop(power: Power, service: &mut Service, events: &Receiver<Event>, mut w
     rustix::fs::sync();
     watchdogs.feed();
     match state::release() {
-        Ok(()) => log::info("state unmounted"),
+        Ok(true) => log::info("state unmounted"),
+        Ok(false) => {}
         Err(error) => log::error(error.chain()),
     }
     rustix::fs::sync();

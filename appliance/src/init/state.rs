@@ -24,7 +24,8 @@ const LABEL: &str = "vcc-state";
 /// A file system is grown by at least this much: less is what rounding leaves over.
 const LEAST_GROWTH: u64 = 4 << 20;
 const ATTACH: &str = "Attach the appliance's state disk, or a new one from its package, and restart.";
-const RESTORE: &str = "Restore the state disk from a backup, or attach a new one from the appliance's package.";
+const RESTORE: &str =
+    "Restore the state disk from a backup, or attach a new one from the appliance's package.";
 
 /// What a look for the state disk gave.
 #[derive(Debug)]
@@ -73,20 +74,20 @@ pub fn missing(seen: &str) -> Check {
     Check::fail(STATE_DISK, reason, ATTACH)
 }
 
-/// Ends its use. The file system is closed for writing if something still holds it.
+/// Ends its use; false if it was not in use. The file system is closed for writing if something still holds it.
 ///
 /// # Errors
 /// [`Kind::Io`] if not even that could be done: its journal then has to be replayed.
-pub fn release() -> Result<()> {
-    let Err(busy) = unmount(MOUNT_POINT, UnmountFlags::empty()) else {
-        return Ok(());
-    };
-    if busy == Errno::INVAL {
-        // It was not mounted.
-        return Ok(());
+pub fn release() -> Result<bool> {
+    match unmount(MOUNT_POINT, UnmountFlags::empty()) {
+        Ok(()) => return Ok(true),
+        Err(Errno::INVAL) => return Ok(false),
+        Err(busy) => log::warn(format_args!(
+            "{MOUNT_POINT}: cannot unmount: {busy}; closing it for writing"
+        )),
     }
-    log::warn(format_args!("{MOUNT_POINT}: cannot unmount: {busy}; closing it for writing"));
     mount_remount(MOUNT_POINT, MountFlags::RDONLY, "")
+        .map(|()| true)
         .map_err(|e| Error::new(Kind::Io, MOUNT_POINT, "cannot be closed for writing").because(e))
 }
 
@@ -98,10 +99,12 @@ fn search() -> Search {
         .collect();
     match candidates[..] {
         [] => Search::Missing { seen: seen(&disks) },
-        [Disk {
-            name,
-            content: Content::State(superblock),
-        }] => bring_up(name, superblock),
+        [
+            Disk {
+                name,
+                content: Content::State(superblock),
+            },
+        ] => bring_up(name, superblock),
         [Disk { name, .. }] => Search::Unusable {
             device: name.clone(),
             check: Check::fail(

@@ -18,14 +18,15 @@ use signal_hook::consts::SIGCHLD;
 use super::child::{Plan, Service};
 use super::cmdline::Cmdline;
 use super::devices::Arrival;
+use super::display::Display;
 use super::environment::{self, Findings, Settings};
 use super::event::Event;
 use super::network::Network;
 use super::power::{Buttons, Power};
 use super::state::{self, Search};
 use super::watchdog::Watchdogs;
-use super::{console, reaper, shutdown};
-use crate::check::{self, Check, NETWORK, Outcome, SERVICE};
+use super::{display, reaper, shutdown};
+use crate::check::{self, Check, NETWORK, SERVICE};
 use crate::log;
 use crate::machine::{self, Beat, Machine};
 use crate::product::Product;
@@ -52,12 +53,12 @@ pub struct Supervisor {
     watchdogs: Watchdogs,
     buttons: Buttons,
     service: Service,
+    wedged: bool,
     beat: Option<Beat>,
     machine: Machine,
     /// What the service was last told.
     written: Option<Machine>,
-    /// What was last printed.
-    shown: Shown,
+    display: Display,
     power: Option<Power>,
 }
 
@@ -82,23 +83,24 @@ struct State {
     seen: String,
 }
 
-#[derive(Default, PartialEq)]
-struct Shown {
-    machine: Option<Machine>,
-    beat: Option<Beat>,
-    checks: Vec<Check>,
-}
-
 impl Supervisor {
     /// Starts with nothing known.
-    pub fn new(events: Receiver<Event>, sender: SyncSender<Event>, cmdline: Cmdline, product: Product) -> Self {
+    pub fn new(
+        events: Receiver<Event>,
+        sender: SyncSender<Event>,
+        cmdline: Cmdline,
+        product: Product,
+    ) -> Self {
         let now = Instant::now();
         let (network, network_failure) = match Network::start(sender.clone()) {
             Ok(network) => (Some(network), None),
             Err(error) => {
                 log::error(error.chain());
                 let remedy = "Restart the appliance; install it again if it stays so.";
-                (None, Some(Check::fail(NETWORK, error.chain().to_string(), remedy)))
+                (
+                    None,
+                    Some(Check::fail(NETWORK, error.chain().to_string(), remedy)),
+                )
             }
         };
         Self {
@@ -115,10 +117,11 @@ impl Supervisor {
             network_failure,
             watchdogs: Watchdogs::default(),
             buttons: Buttons::default(),
+            wedged: false,
             beat: None,
             machine: Machine::default(),
             written: None,
-            shown: Shown::default(),
+            display: Display::default(),
             power: None,
         }
     }
@@ -164,7 +167,11 @@ impl Supervisor {
             Event::Arrival(Arrival::Input) => self.buttons.look(&self.sender),
             Event::Arrival(Arrival::Watchdog) => self.watchdogs.look(),
             Event::Settled(drivers) => {
-                log::info(format_args!("drivers modules={} uptime={:.2}", drivers.loaded, uptime()));
+                log::info(format_args!(
+                    "drivers modules={} uptime={:.2}",
+                    drivers.loaded,
+                    display::uptime()
+                ));
                 self.modules = Some(drivers.check);
                 self.look_at_all();
                 self.look_for_state();
@@ -210,12 +217,15 @@ impl Supervisor {
 
     /// Feeds the watchdogs as long as the service lives; where there is none, is the watchdog.
     fn guard(&mut self, now: Instant) {
-        if !self.service.is_wedged(now) {
+        let wedged = self.service.is_wedged(now);
+        let news = wedged && !self.wedged;
+        self.wedged = wedged;
+        if !wedged {
             self.watchdogs.feed();
         } else if self.watchdogs.is_empty() {
             log::error("the service gives no sign of life and is killed");
             self.service.signal(Signal::KILL);
-        } else {
+        } else if news {
             log::error("the service gives no sign of life; the watchdog resets the machine");
         }
     }
@@ -296,6 +306,7 @@ impl Supervisor {
                 if late {
                     log::info("the state disk came late; the service starts again with it");
                     self.service.signal(Signal::TERM);
+                    self.beat = None;
                 }
             }
         }
@@ -309,7 +320,10 @@ impl Supervisor {
             let now = Instant::now();
             if self.service.ended(&ended, now) {
                 let restarts = self.service.deaths();
-                log::error(format_args!("service exited cause={} restarts={restarts}", ended.cause()));
+                log::error(format_args!(
+                    "service exited cause={} restarts={restarts}",
+                    ended.cause()
+                ));
             }
             if !self.service.is_running() {
                 self.beat = None;
@@ -326,7 +340,10 @@ impl Supervisor {
                 Err(error) => log::error(error.chain()),
             }
         }
-        self.show();
+        // Before the service answers, checks fail that will pass a moment later.
+        if let (Some(beat), Environment::Known(findings)) = (&self.beat, &self.environment) {
+            self.display.show(&self.machine, findings.settings.role, beat);
+        }
     }
 
     fn report(&self) -> Machine {
@@ -346,7 +363,7 @@ impl Supervisor {
         }
         checks.extend(self.modules.clone());
         if self.service.deaths() > 0 {
-            let reason = format!("the service died {} times since the machine started", self.service.deaths());
+            let reason = format!("deaths since the machine started: {}", self.service.deaths());
             checks.push(Check::warn(SERVICE, reason, "See the console's lines about it."));
         }
         Machine {
@@ -362,84 +379,4 @@ impl Supervisor {
             checks,
         }
     }
-
-    /// Prints what is new, once the service answers.
-    fn show(&mut self) {
-        let mut checks = self.machine.checks.clone();
-        for check in self.beat.iter().flat_map(|beat| &beat.checks) {
-            check::merge(&mut checks, check.clone());
-        }
-        // Before the service answers, checks fail that will pass a moment later.
-        let (Some(beat), Environment::Known(findings)) = (&self.beat, &self.environment) else {
-            return;
-        };
-        // Checks count once, without what changes all the time while they pass.
-        let shown = Shown {
-            machine: Some(Machine {
-                checks: Vec::new(),
-                ..self.machine.clone()
-            }),
-            beat: Some(Beat {
-                checks: Vec::new(),
-                ..beat.clone()
-            }),
-            checks: told(&checks),
-        };
-        if shown == self.shown {
-            return;
-        }
-        announce_checks(&self.shown.checks, &shown.checks);
-        log::block(&console::banner(&self.machine, findings.settings.role, beat, &shown.checks));
-        announce(&self.machine, beat, &shown.checks);
-        self.shown = shown;
-    }
 }
-
-fn told(checks: &[Check]) -> Vec<Check> {
-    let quiet = |check: &Check| match check.status {
-        Outcome::Pass => Check::pass(&check.name, ""),
-        Outcome::Warn | Outcome::Fail => check.clone(),
-    };
-    checks.iter().map(quiet).collect()
-}
-
-fn announce_checks(before: &[Check], now: &[Check]) {
-    for check in now {
-        let old = before.iter().find(|old| old.name == check.name);
-        let was_well = old.is_none_or(|old| old.status == Outcome::Pass);
-        if old == Some(check) || (was_well && check.status == Outcome::Pass) {
-            continue;
-        }
-        log::info(format_args!(
-            "check name={} status={} reason={:?}",
-            check.name,
-            check.status.as_str(),
-            check.reason
-        ));
-    }
-}
-
-fn announce(machine: &Machine, beat: &Beat, checks: &[Check]) {
-    let failed: Vec<_> = checks
-        .iter()
-        .filter(|check| check.status == Outcome::Fail)
-        .map(|check| check.name.as_str())
-        .collect();
-    let fingerprint = &beat.fingerprint;
-    for address in &machine.addresses {
-        if failed.is_empty() {
-            let uptime = uptime();
-            log::info(format_args!("ready address={address} fingerprint={fingerprint} uptime={uptime:.2}"));
-        } else {
-            let failed = failed.join(",");
-            log::info(format_args!("degraded address={address} fingerprint={fingerprint} failed={failed}"));
-        }
-    }
-}
-
-/// Seconds since the kernel started.
-fn uptime() -> f64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::try_from(now).unwrap_or_default().as_secs_f64()
-}
-

@@ -125,7 +125,10 @@ mod tests {
         let message = b"add@/devices/pci0000:00/virtio0\0ACTION=add\0DEVPATH=/devices/pci0000:00/virtio0\0\
             SUBSYSTEM=virtio\0MODALIAS=virtio:d00000001v00001AF4\0SEQNUM=900\0";
         let event = Uevent::parse(message).unwrap();
-        assert_eq!((event.action.as_str(), event.subsystem.as_str()), ("add", "virtio"));
+        assert_eq!(
+            (event.action.as_str(), event.subsystem.as_str()),
+            ("add", "virtio")
+        );
         assert_eq!(event.modalias, "virtio:d00000001v00001AF4");
     }
 

@@ -79,7 +79,9 @@ impl Watchdog {
         let identity = file::text(format!("{SYSFS}/{node}/identity")).unwrap_or_else(|_| node.clone());
         let timeout = crate::sys::set_watchdog_timeout(&device, TIMEOUT);
         let timeout = timeout.map_or_else(|error| error.to_string(), |seconds| format!("{seconds}s"));
-        log::info(format_args!("watchdog device={node} timeout={timeout} identity={identity}"));
+        log::info(format_args!(
+            "watchdog device={node} timeout={timeout} identity={identity}"
+        ));
         Some(Self {
             node,
             identity,

@@ -98,6 +98,11 @@ impl Context {
         &self.identity
     }
 
+    /// PID 1 is ours and reports.
+    pub fn is_appliance(&self) -> bool {
+        self.machine.is_some()
+    }
+
     /// Its open connections.
     pub fn connections(&self) -> &Arc<Connections> {
         &self.connections
@@ -160,7 +165,11 @@ impl Context {
             }
             Some(Err(error)) => (
                 ordinary(),
-                vec![Check::fail(MACHINE, error.chain().to_string(), "Restart the appliance.")],
+                vec![Check::fail(
+                    MACHINE,
+                    error.chain().to_string(),
+                    "Restart the appliance.",
+                )],
             ),
         }
     }
@@ -179,7 +188,10 @@ fn open_store(state: &Path, findings: &mut Vec<Check>) -> Result<Option<Store>> 
         Err(error) if error.kind() == Kind::StateLocked => Err(error),
         Err(error) => {
             let remedy = "Make the state directory usable and restart.";
-            check::merge(findings, Check::fail(STATE_DISK, error.chain().to_string(), remedy));
+            check::merge(
+                findings,
+                Check::fail(STATE_DISK, error.chain().to_string(), remedy),
+            );
             Ok(None)
         }
     }
@@ -227,7 +239,9 @@ fn take_identity(store: Option<&Store>, hostname: &Hostname, findings: &mut Vec<
         }
         Err(error) => {
             let remedy = match error.kind() {
-                Kind::Identity => "Restore the state disk from a backup, or attach a new one for a new identity.",
+                Kind::Identity => {
+                    "Restore the state disk from a backup, or attach a new one for a new identity."
+                }
                 _ => "See the check of the state disk.",
             };
             findings.push(Check::fail(IDENTITY, error.chain().to_string(), remedy));

@@ -19,7 +19,10 @@ const RESIZE: rustix::ioctl::Opcode = opcode::write::<u64>(b'f', 16);
 
 /// Grows the file system that `mounted` lies on to `blocks` of its own blocks.
 pub(crate) fn resize_ext4(mounted: impl AsFd, blocks: u64) -> io::Result<()> {
-    #[allow(unsafe_code, reason = "EXT4_IOC_RESIZE_FS reads one u64 and rustix has no wrapper for it")]
+    #[allow(
+        unsafe_code,
+        reason = "EXT4_IOC_RESIZE_FS reads one u64 and rustix has no wrapper for it"
+    )]
     // SAFETY: the opcode is defined for a pointer to a `__u64`, which the kernel only reads.
     let done = unsafe { ioctl(mounted, Setter::<RESIZE, u64>::new(blocks)) };
     Ok(done?)
@@ -32,7 +35,10 @@ pub(crate) fn set_ext4_uuid(mounted: impl AsFd, uuid: [u8; 16]) -> io::Result<()
         flags: 0,
         uuid,
     };
-    #[allow(unsafe_code, reason = "EXT4_IOC_SETFSUUID reads a struct and rustix has no wrapper for it")]
+    #[allow(
+        unsafe_code,
+        reason = "EXT4_IOC_SETFSUUID reads a struct and rustix has no wrapper for it"
+    )]
     // SAFETY: the opcode is defined for a pointer to a `struct fsuuid` whose array has `fsu_len` bytes; ours has the
     // same layout and sixteen, and the kernel only reads it.
     let done = unsafe { ioctl(mounted, Setter::<SET_UUID, FsUuid>::new(argument)) };

@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn no_server_can_make_the_client_busy() {
-        for (lease, renewal, rebinding) in [(0, None, None), (1, Some(0), Some(0)), (3600, Some(1), Some(2))] {
+        for (lease, renewal, rebinding) in [(0, None, None), (1, Some(0), Some(0)), (3600, Some(1), Some(2))]
+        {
             let lease = changed(|message| {
                 message.options.lease = Some(lease);
                 message.options.renewal = renewal;

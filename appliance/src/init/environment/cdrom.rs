@@ -27,10 +27,7 @@ fn drives() -> Vec<PathBuf> {
     let mut names: Vec<_> = names.map(|entry| entry.file_name()).collect();
     names.retain(|name| name.to_string_lossy().starts_with("sr"));
     names.sort();
-    names
-        .iter()
-        .map(|name| Path::new("/dev").join(name))
-        .collect()
+    names.iter().map(|name| Path::new("/dev").join(name)).collect()
 }
 
 fn read_disc(drive: &Path, limit: usize) -> Result<Option<Vec<u8>>> {
@@ -41,7 +38,11 @@ fn read_disc(drive: &Path, limit: usize) -> Result<Option<Vec<u8>>> {
         // An empty drive, or a disc of another kind.
         Err(Errno::NOMEDIUM | Errno::INVAL) => return Ok(None),
         Err(error) => {
-            let failure = Error::new(Kind::Environment, drive.display().to_string(), "the disc cannot be read");
+            let failure = Error::new(
+                Kind::Environment,
+                drive.display().to_string(),
+                "the disc cannot be read",
+            );
             return Err(failure.because(error));
         }
     }

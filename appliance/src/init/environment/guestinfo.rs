@@ -105,7 +105,11 @@ impl<'a> Channel<'a> {
 
     fn send(&mut self, text: &[u8]) -> Result<()> {
         let length = u32::try_from(text.len()).map_err(|_| failed("the command is too long"))?;
-        expect(self.step(Step::SendLength, length), status::SUCCESS, "took no length")?;
+        expect(
+            self.step(Step::SendLength, length),
+            status::SUCCESS,
+            "took no length",
+        )?;
         for chunk in text.chunks(4) {
             let mut word = [0; 4];
             word[..chunk.len()].copy_from_slice(chunk);

@@ -158,7 +158,14 @@ mod tests {
 
     #[test]
     fn addresses_that_no_host_can_have_are_refused() {
-        for text in ["0.0.0.0/8", "224.0.0.1/4", "127.0.0.1/8", "10.0.0.1/33", "10.0.0.1/0", "::/64"] {
+        for text in [
+            "0.0.0.0/8",
+            "224.0.0.1/4",
+            "127.0.0.1/8",
+            "10.0.0.1/33",
+            "10.0.0.1/0",
+            "::/64",
+        ] {
             assert!(text.parse::<Cidr>().is_err(), "{text}");
         }
         assert!("2001:db8::5/64".parse::<Cidr>().is_ok());
