@@ -10,7 +10,7 @@ use image::slot::Slot;
 
 #[test]
 fn bios_tries_slot_b_once_and_goes_back_to_slot_a() {
-    tried_once_then_back(&["--firmware", "bios", "--disk-bus", "virtio-scsi"]);
+    tried_once_then_back(&["--firmware", "bios", "--disk-bus", "pvscsi"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub enum DiskBus {
     VirtioBlk,
     /// Virtio SCSI controller.
     VirtioScsi,
-    /// VMware paravirtual SCSI controller.
+    /// VMware paravirtual SCSI controller; not every build of OVMF can boot from it.
     Pvscsi,
     /// SATA.
     Ahci,
