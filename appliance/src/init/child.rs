@@ -57,6 +57,7 @@ pub struct Service {
 #[derive(Debug)]
 struct Running {
     pid: Pid,
+    role: Role,
     since: Instant,
     last_beat: Instant,
     /// It was told to end: its end is no death.
@@ -81,6 +82,11 @@ impl Service {
         self.running.is_some()
     }
 
+    /// The part that it plays, while it runs.
+    pub fn role(&self) -> Option<Role> {
+        self.running.as_ref().map(|running| running.role)
+    }
+
     /// How often it died.
     pub fn deaths(&self) -> u64 {
         self.deaths
@@ -101,6 +107,7 @@ impl Service {
             Ok(pid) => {
                 self.running = Some(Running {
                     pid,
+                    role: plan.role,
                     since: now,
                     last_beat: now,
                     told: false,
@@ -221,6 +228,7 @@ mod tests {
         service.running = Some(Running {
             // No process has this number: the kernel's ceiling is 2^22.
             pid: Pid::from_raw(i32::MAX).unwrap(),
+            role: Role::Node,
             since: now,
             last_beat: now,
             told: false,

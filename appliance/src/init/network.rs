@@ -1,7 +1,7 @@
 //! Every Ethernet interface: switched on as soon as it is there, given an address as soon as it is known which.
 //!
-//! The first interface, in the order of the machine's slots, takes the address of the properties, if there is one; all others, and the first without one,
-//! ask DHCP. IPv6 is the kernel's own: it takes what routers announce.
+//! The first interface, in the order of the machine's slots, takes the address of the properties, if there is one; all
+//! others, and the first without one, ask DHCP. IPv6 is the kernel's own: it takes what routers announce.
 
 mod interface;
 

@@ -30,11 +30,14 @@ use crate::check::{self, Check, NETWORK, SERVICE};
 use crate::log;
 use crate::machine::{self, Beat, Machine};
 use crate::product::Product;
+use crate::role::Role;
 
 /// Time between two feedings of the watchdogs.
 const FEED: Duration = Duration::from_secs(5);
 /// How long drivers may take before the environment is looked for all the same.
 const DRIVERS: Duration = Duration::from_secs(60);
+/// How long an address may take before its lack is news.
+const ADDRESS_WAIT: Duration = Duration::from_secs(5);
 /// How long a state disk may take to appear after the drivers are there.
 const STATE_DISK_WAIT: Duration = Duration::from_secs(10);
 
@@ -59,6 +62,8 @@ pub struct Supervisor {
     /// What the service was last told.
     written: Option<Machine>,
     display: Display,
+    /// When the consoles tell that there is no address.
+    calm_at: Option<Instant>,
     power: Option<Power>,
 }
 
@@ -81,6 +86,8 @@ struct State {
     /// What came of it, good or bad; none while there is hope.
     check: Option<Check>,
     seen: String,
+    /// What the machine was last time, as the disk says.
+    last_role: Option<Role>,
 }
 
 impl Supervisor {
@@ -122,6 +129,7 @@ impl Supervisor {
             machine: Machine::default(),
             written: None,
             display: Display::default(),
+            calm_at: None,
             power: None,
         }
     }
@@ -150,9 +158,10 @@ impl Supervisor {
 
     /// How long nothing has to be done.
     fn patience(&self, now: Instant) -> Duration {
-        let service = self.service.due().filter(|_| self.may_serve());
+        let service = self.service.due().filter(|_| self.role_to_serve().is_some());
         let state = self.state.until.filter(|_| self.state.check.is_none());
-        let times = [service, state].into_iter().flatten();
+        let calm = self.calm_at.filter(|&at| at > now);
+        let times = [service, state, calm].into_iter().flatten();
         let waits = times.map(|time| time.saturating_duration_since(now));
         waits.min().unwrap_or(FEED).min(FEED)
     }
@@ -200,14 +209,11 @@ impl Supervisor {
         if self.state.check.is_none() && self.state.until.is_some_and(|until| now >= until) {
             self.state.check = Some(state::missing(&self.state.seen));
         }
-        if self.may_serve()
-            && let Environment::Known(findings) = &self.environment
+        if let Some(role) = self.role_to_serve()
             && self.service.due().is_some_and(|due| now >= due)
         {
-            let plan = Plan {
-                role: findings.settings.role,
-                fault: self.cmdline.fault,
-            };
+            let fault = self.cmdline.fault;
+            let plan = Plan { role, fault };
             // The service reads the report when it starts.
             self.publish();
             self.service.start_if_due(now, plan);
@@ -230,8 +236,38 @@ impl Supervisor {
         }
     }
 
-    fn may_serve(&self) -> bool {
-        self.state.check.is_some() && matches!(self.environment, Environment::Known(_))
+    /// What the service is to be, once it may run: after the state disk was found or given up, as the environment says.
+    /// Until that is read it is what it was last time, which is nearly always right and saves a good part of a start:
+    /// nobody can reach the machine before, since its address depends on the environment too.
+    fn role_to_serve(&self) -> Option<Role> {
+        self.state.check.as_ref()?;
+        match &self.environment {
+            Environment::Known(findings) => Some(findings.settings.role),
+            Environment::Unread | Environment::Reading => self.state.last_role,
+        }
+    }
+
+    /// Goes on with what is known of the role: a service that plays another starts again.
+    fn settle_role(&mut self) {
+        let Environment::Known(findings) = &self.environment else {
+            return;
+        };
+        let role = findings.settings.role;
+        if self.service.role().is_some_and(|played| played != role) {
+            log::info(format_args!(
+                "the role is {role}; the service starts again with it"
+            ));
+            self.restart_service();
+        }
+        if self.state.disk.mounted && self.state.last_role != Some(role) {
+            self.state.last_role = Some(role);
+            state::remember(role);
+        }
+    }
+
+    fn restart_service(&mut self) {
+        self.service.signal(Signal::TERM);
+        self.beat = None;
     }
 
     fn look_at_all(&mut self) {
@@ -285,6 +321,8 @@ impl Supervisor {
         }
         self.machine.hostname = hostname;
         self.environment = Environment::Known(findings);
+        self.calm_at = Some(Instant::now() + ADDRESS_WAIT);
+        self.settle_role();
     }
 
     fn found(&mut self, search: Search) {
@@ -305,9 +343,10 @@ impl Supervisor {
                 self.state.check = Some(mounted.check);
                 if late {
                     log::info("the state disk came late; the service starts again with it");
-                    self.service.signal(Signal::TERM);
-                    self.beat = None;
+                    self.restart_service();
                 }
+                self.state.last_role = mounted.role;
+                self.settle_role();
             }
         }
         if std::mem::take(&mut self.state.again) {
@@ -340,8 +379,9 @@ impl Supervisor {
                 Err(error) => log::error(error.chain()),
             }
         }
-        // Before the service answers, checks fail that will pass a moment later.
-        if let (Some(beat), Environment::Known(findings)) = (&self.beat, &self.environment) {
+        // Before the service answers and DHCP had its time, checks fail that will pass a moment later.
+        let calm = !self.machine.addresses.is_empty() || self.calm_at.is_some_and(|at| Instant::now() >= at);
+        if let (Some(beat), Environment::Known(findings), true) = (&self.beat, &self.environment, calm) {
             self.display.show(&self.machine, findings.settings.role, beat);
         }
     }

@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct Heartbeat(File);
 
 impl Heartbeat {
-    /// Opens the pipe behind descriptor `number` anew, so that it does not block and the number's owner stays who it is.
+    /// Opens the pipe behind descriptor `number` anew: one that does not block, beside the one that was given.
     pub(super) fn open(number: i32) -> Result<Self> {
         let path = format!("/proc/self/fd/{number}");
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();

@@ -9,8 +9,8 @@ const SYSFS: &str = "/sys/class/net";
 /// `ARPHRD_ETHER`.
 const ETHERNET: &str = "1";
 
-/// Where an interface is: the path of its device in sysfs, which follows the slots of the machine whatever order drivers
-/// find them in, and the kernel's index.
+/// Where an interface is: the path of its device in sysfs, which follows the slots of the machine whatever order
+/// drivers find them in, and the kernel's index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) device: PathBuf,
