@@ -43,6 +43,10 @@ const MKE2FS_CONF: &str = "\
 \t}
 ";
 
+/// Growing while mounted changes all 1024 blocks that are kept for group descriptors in one transaction, and the kernel takes
+/// none larger than a quarter of the journal: 8 MiB (2048 blocks) are too few, 32 MiB are enough for any size.
+const JOURNAL: &str = "size=32";
+
 /// mke2fs 1.47.0 takes the time from here, in seconds; zero would mean the clock.
 const CREATION_TIME: &str = "1577836800";
 
@@ -72,7 +76,7 @@ pub fn make(state: &StateImage, seed: &Guid, lock: &Lock, cache: &Cache) -> Resu
             "-t",
             "ext4",
             "-J",
-            "size=8",
+            JOURNAL,
             "-m",
             "0",
             "-L",

@@ -168,15 +168,15 @@ fn check_boot(boot: &BootImage) -> Checked {
     Ok(())
 }
 
-/// Below this ext4 can't hold its journal; above it `resize_inode` would not reach the whole disk.
-const STATE_MIB: std::ops::RangeInclusive<u64> = 64..=(16 << 20);
+/// Below this the journal would take much of the disk; above it 32-bit block numbers end.
+const STATE_MIB: std::ops::RangeInclusive<u64> = 256..=(16 << 20);
 
 fn check_state(state: &StateImage) -> Checked {
     let bytes = state.size.get_ref().bytes();
     if !bytes.is_multiple_of(1 << 20) || !STATE_MIB.contains(&(bytes >> 20)) {
         return Err(fault(
             &state.size,
-            "a state disk is between 64 MiB and 16 TiB, in whole MiB",
+            "a state disk is between 256 MiB and 16 TiB, in whole MiB",
         ));
     }
     let label = state.label.get_ref();
