@@ -85,7 +85,8 @@ impl Candidate {
 }
 
 fn first_answer(guest: &Guest) {
-    // Asked before anybody listens, a connection would wait for a timer of its own.
+    // Asked before there are a listener and an address, QEMU's network would try again after six seconds only.
+    wait_line(guest, "network interface=");
     wait_line(guest, "listening address=");
     let end = Instant::now() + PATIENCE;
     while guest

@@ -166,8 +166,11 @@ fn a_build_that_is_interrupted_or_killed_leaves_no_file_even_a_hidden_one() {
     for signal in ["-INT", "-TERM", "-KILL"] {
         let out = folder.path().join("out");
         std::fs::create_dir(&out).unwrap();
-        let mut build = artefacts::ova();
+        // A test that runs in the background of a shell inherits an ignored SIGINT.
+        let mut build = Command::new("env");
         build
+            .arg("--default-signal=INT")
+            .arg(artefacts::ova().get_program())
             .arg("build")
             .arg(&path)
             .arg("-o")
