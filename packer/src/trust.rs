@@ -56,10 +56,15 @@ impl Trust {
         if verdict.is_accepted() {
             return Ok(());
         }
-        let failures: Vec<String> = verdict
-            .failures()
-            .map(|check| format!("{}: {}", check.code, check.reason))
-            .collect();
+        let failures = verdict.failures().map(|check| {
+            let member = check
+                .member
+                .as_deref()
+                .map(|member| format!("{member}: "))
+                .unwrap_or_default();
+            format!("{}: {member}{}", check.code, check.reason)
+        });
+        let failures: Vec<String> = failures.collect();
         Err(packer::Error::Refused(format!("{}: {}", package.display(), failures.join("; "))).into())
     }
 }
