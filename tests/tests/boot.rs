@@ -114,6 +114,33 @@ fn two_clones_have_different_identities_and_each_keeps_its_own_on_another_machin
     assert_eq!(uuid_of_state(&first_disks), uuids[0]);
 }
 
+/// The second start presumes DHCP, because the first one used it, and gets a lease before the environment is read.
+#[test]
+fn an_address_set_after_a_start_by_dhcp_replaces_what_was_presumed() {
+    let (_folder, disks) = kept_disks();
+    let disks = disks.to_str().unwrap();
+    let package = artefacts::package();
+    let first = Guest::start_package(&package, &["--state", disks]);
+    first.wait_console("ready", 1);
+    first.power_down();
+
+    let properties = ["--prop", "ip=10.0.2.77/24", "--prop", "role=server"];
+    let second = Guest::start_package(&package, &[&["--state", disks][..], &properties[..]].concat());
+    second.wait_console("ready address=10.0.2.77 ", 1);
+    let console = second.console();
+    let place = |text: &str| {
+        console
+            .find(text)
+            .unwrap_or_else(|| panic!("no '{text}' in\n{console}"))
+    };
+    assert!(
+        place("lost=10.0.2.15/24") < place("address=10.0.2.77/24"),
+        "{console}"
+    );
+    assert!(console.contains("the role is server"), "{console}");
+    second.power_down();
+}
+
 fn boot(setting: Setting, disks: Option<&Path>) -> Guest {
     let Setting {
         firmware,

@@ -279,6 +279,28 @@ fn a_property_that_is_unknown_or_outside_its_type_is_refused_before_the_machine_
     assert!(said.contains("hostname"), "{said}");
 }
 
+#[test]
+fn a_machine_is_not_gone_on_with_over_another_packages_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let layer = state.join("data.qcow2");
+    artefacts::success(
+        Command::new("qemu-img")
+            .args(["create", "-q", "-f", "qcow2"])
+            .arg(&layer)
+            .arg("1M"),
+    );
+    let before = std::fs::read(&layer).unwrap();
+    let package = recipe::build(&recipe::raw(folder.path(), &[1; 4096], ""));
+    let said = run_refused(&package, &["--state", state.to_str().unwrap()]);
+    assert!(
+        said.contains("data.qcow2") && said.contains("another package"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read(&layer).unwrap(), before);
+}
+
 fn run_refused(package: &Path, arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let console = folder.path().join("console");

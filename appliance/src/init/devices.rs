@@ -3,21 +3,28 @@
 //! The socket listens before the first look, so that nothing falls between. Between any two modules the socket is
 //! emptied, so that a disk is known as soon as the kernel made it, however long the next driver takes.
 //!
-//! A controller that waits for its ports, empty ones too, takes most of a start's time, and by default the kernel
-//! lets no other module in meanwhile. So these come first and probe in the background like all others, and one module
-//! at the end waits for everything; what came of that is loaded one by one.
+//! What the service needs comes first: quick disks, the state disk's file system, network adapters ([`Urgency`]). A
+//! controller that waits for its ports, empty ones too, takes most of a start's time, and by default the kernel lets no
+//! other module in meanwhile. So all drivers probe in the background, and one module at the end waits for everything;
+//! what came of that is loaded one by one.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
+use rustix::process::setpriority_process;
+
 use super::event::Event;
 use super::modules::{Loader, Probing};
+use super::state;
 use super::uevent::{Received, Socket, Uevent};
 use crate::check::Check;
 use crate::file;
 use crate::log;
+
+/// The nice value of this thread while it loads what the service does not need.
+const AFTER_THE_SERVICE: i32 = 10;
 
 /// What sort of device came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +59,7 @@ pub fn start(events: SyncSender<Event>) -> std::io::Result<()> {
             loader: Loader::open(),
             socket,
             events,
-            queue: VecDeque::new(),
+            queue: BTreeMap::new(),
             known: BTreeSet::new(),
         };
         if let Err(error) = devices.run() {
@@ -68,8 +75,9 @@ struct Devices {
     loader: Loader,
     socket: Socket,
     events: SyncSender<Event>,
-    /// What drivers are still to be found for.
-    queue: VecDeque<String>,
+    /// The aliases that drivers are still to be found for, in the order in which they are: the most urgent first, those
+    /// of one urgency as they came.
+    queue: BTreeMap<(Urgency, usize), String>,
     /// All that they were found for already.
     known: BTreeSet<String>,
 }
@@ -99,34 +107,45 @@ impl Devices {
             Probing::Finished
         };
         self.look();
-        while self.queue.front().is_some_and(|modalias| is_slow(modalias)) {
-            self.load_next(probing)?;
-        }
-        for name in self.loader.always() {
-            self.loader.load(&name, probing);
-        }
+        self.work_on(Urgency::Disk, probing)?;
+        let always = self.loader.always();
+        // Up to the state disk's file system, in the recipe's order: it may ask for others by aliases that name no file.
+        let urgent = always.iter().position(|name| name == state::FILE_SYSTEM);
+        let (urgent, rest) = always.split_at(urgent.map_or(0, |last| last + 1));
+        self.load_all(urgent, probing)?;
+        self.work_on(Urgency::Network, probing)?;
+        // By now the service can start: it is to answer before drivers that it does not need have taken the processor.
+        let _ = setpriority_process(None, AFTER_THE_SERVICE);
+        self.work_on(Urgency::Slow, probing)?;
+        self.load_all(rest, probing)?;
         self.work(probing)?;
         self.loader.finish();
+        let _ = setpriority_process(None, 0);
         self.work(Probing::Finished)
     }
 
     /// Loads drivers until nothing is known that has none.
     fn work(&mut self, probing: Probing) -> std::io::Result<()> {
+        self.work_on(Urgency::Other, probing)
+    }
+
+    /// Loads drivers for all that is at least so urgent.
+    fn work_on(&mut self, urgency: Urgency, probing: Probing) -> std::io::Result<()> {
         self.drain()?;
-        while self.load_next(probing)? {}
+        while let Some(next) = self.queue.first_entry().filter(|next| next.key().0 <= urgency) {
+            let names = self.loader.matching(&next.remove());
+
+            self.load_all(&names, probing)?;
+        }
         Ok(())
     }
 
-    /// Loads the next device's drivers; false if there is none.
-    fn load_next(&mut self, probing: Probing) -> std::io::Result<bool> {
-        let Some(modalias) = self.queue.pop_front() else {
-            return Ok(false);
-        };
-        for name in self.loader.matching(&modalias) {
-            self.loader.load(&name, probing);
+    fn load_all(&mut self, names: &[String], probing: Probing) -> std::io::Result<()> {
+        for name in names {
+            self.loader.load(name, probing);
             self.drain()?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn drain(&mut self) -> std::io::Result<()> {
@@ -185,20 +204,40 @@ impl Devices {
         if modalias.is_empty() || !self.known.insert(modalias.to_owned()) {
             return;
         }
-        if is_slow(modalias) {
-            self.queue.push_front(modalias.to_owned());
-        } else {
-            self.queue.push_back(modalias.to_owned());
-        }
+        let place = (Urgency::of(modalias), self.known.len());
+        self.queue.insert(place, modalias.to_owned());
     }
 }
 
-/// Controllers whose driver waits for every port (PCI class 01, subclasses 01 IDE, 05 ATA, 06 SATA).
-fn is_slow(modalias: &str) -> bool {
-    modalias.starts_with("pci:")
-        && ["bc01sc01", "bc01sc05", "bc01sc06"]
-            .iter()
-            .any(|class| modalias.contains(class))
+/// How soon a device's driver is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    /// A disk, or a controller that knows at once what hangs on it.
+    Disk,
+    /// A network adapter.
+    Network,
+    /// A controller whose driver waits for every port.
+    Slow,
+    /// Anything else.
+    Other,
+}
+
+impl Urgency {
+    /// By the alias: PCI's class and subclass (`bc01sc06`), or the number of virtio's device type.
+    fn of(modalias: &str) -> Self {
+        let is = |part: &str| modalias.contains(part);
+        match modalias.split_once(':') {
+            // IDE, ATA and SATA.
+            Some(("pci", _)) if is("bc01sc01") || is("bc01sc05") || is("bc01sc06") => Self::Slow,
+            Some(("pci", _)) if is("bc01") => Self::Disk,
+            Some(("pci", _)) if is("bc02") => Self::Network,
+            // Block, and SCSI.
+            Some(("virtio", _)) if is("d00000002v") || is("d00000008v") => Self::Disk,
+            Some(("virtio", _)) if is("d00000001v") => Self::Network,
+            Some(("scsi", _)) => Self::Disk,
+            _ => Self::Other,
+        }
+    }
 }
 
 fn entries(directory: &Path) -> Vec<std::path::PathBuf> {
@@ -217,8 +256,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn controllers_that_wait_for_their_ports_are_told_from_others() {
-        assert!(is_slow("pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01"));
-        assert!(!is_slow("pci:v00001AF4d00001041sv00001AF4sd00001100bc02sc00i00"));
+    fn drivers_of_disks_come_before_those_of_adapters_and_slow_controllers() {
+        let of_all = [
+            "pci:v00001AF4d00001001sv00001AF4sd00000002bc01sc00i00",
+            "virtio:d00000002v00001AF4",
+            "scsi:t-0x00",
+            "pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00",
+            "virtio:d00000001v00001AF4",
+            "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01",
+            "acpi:LNXPWRBN:",
+        ]
+        .map(Urgency::of);
+        use Urgency::{Disk, Network, Other, Slow};
+        assert_eq!(of_all, [Disk, Disk, Disk, Network, Network, Slow, Other]);
     }
 }

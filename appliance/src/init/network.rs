@@ -1,5 +1,8 @@
 //! Every Ethernet interface: switched on as soon as it is there, given an address as soon as it is known which.
 //!
+//! Until the environment is read the last start's settings may be presumed. Where they prove wrong, everything that came
+//! of them is taken back.
+//!
 //! The first interface, in the order of the machine's slots, takes the address of the properties, if there is one; all
 //! others, and the first without one, ask DHCP. IPv6 is the kernel's own: it takes what routers announce.
 
@@ -31,7 +34,7 @@ pub struct Network {
     route: Route,
     events: SyncSender<Event>,
     links: BTreeMap<Place, Link>,
-    /// Known once the environment was read.
+    /// What to go by, known or presumed.
     plan: Option<Plan>,
     /// What the kernel last refused, by the interface's index.
     problems: BTreeMap<u32, String>,
@@ -58,15 +61,18 @@ enum Method {
     /// Asks a server.
     Dhcp {
         client: dhcp::Handle,
+        /// The name that the server is told.
+        hostname: Hostname,
         lease: Option<Lease>,
     },
     /// Nothing can be done with it.
     Broken,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Plan {
-    hostname: Hostname,
+    /// None makes one from the first interface's hardware address.
+    hostname: Option<Hostname>,
     address: Option<StaticAddress>,
 }
 
@@ -126,18 +132,70 @@ impl Network {
 
     /// Goes by these settings from now on. Gives the machine's name.
     pub fn configure(&mut self, settings: &Settings) -> Hostname {
-        let first = self.links.values().next();
-        let hostname = match (&settings.hostname, first) {
-            (Some(name), _) => name.clone(),
-            (None, Some(link)) => Hostname::from_hardware(link.hardware),
-            (None, None) => Hostname::default(),
-        };
-        self.plan = Some(Plan {
-            hostname: hostname.clone(),
+        let plan = Plan {
+            hostname: settings.hostname.clone(),
             address: settings.address,
-        });
+        };
+        let hostname = self.hostname(&plan);
+        if self.plan.as_ref().is_some_and(|presumed| *presumed != plan) || !self.is_as_if_known(&hostname) {
+            self.start_over();
+        }
+        self.plan = Some(plan);
         self.proceed();
         hostname
+    }
+
+    /// Asks DHCP servers for all addresses until [`Network::configure`] says what to do.
+    pub fn presume_dhcp(&mut self, hostname: Option<Hostname>) {
+        if self.plan.is_none() {
+            let address = None;
+            self.plan = Some(Plan { hostname, address });
+            self.proceed();
+        }
+    }
+
+    fn hostname(&self, plan: &Plan) -> Hostname {
+        let first = self.links.values().next().map(|link| link.hardware);
+        let made = || first.map(Hostname::from_hardware).unwrap_or_default();
+        plan.hostname.clone().unwrap_or_else(made)
+    }
+
+    /// Whether all that was done by a presumed plan would have been done just so now: interfaces that came out of order
+    /// have the wrong metrics, and perhaps the wrong name.
+    fn is_as_if_known(&self, name: &Hostname) -> bool {
+        let named = |link: &Link| match &link.method {
+            Method::Dhcp { hostname, .. } => hostname == name,
+            _ => true,
+        };
+        let metrics = self.links.values().map(|link| link.metric.unwrap_or(u32::MAX));
+        metrics.is_sorted() && self.links.values().all(named)
+    }
+
+    /// Takes back what was done by a plan that does not hold.
+    fn start_over(&mut self) {
+        let places: Vec<_> = self.links.keys().cloned().collect();
+        for place in places {
+            let Some(link) = self.links.get_mut(&place) else {
+                continue;
+            };
+            if matches!(link.method, Method::Broken) {
+                continue;
+            }
+            let method = std::mem::replace(&mut link.method, Method::Undecided);
+            if let Method::Dhcp {
+                lease: Some(lease), ..
+            } = method
+            {
+                log::info(format_args!(
+                    "network interface={} lost={}/{}",
+                    link.name, lease.address, lease.prefix
+                ));
+                self.remove(&place, &lease);
+            }
+        }
+        for link in self.links.values_mut() {
+            link.metric = None;
+        }
     }
 
     /// An interface got or lost its address by DHCP.
@@ -250,6 +308,7 @@ impl Network {
     }
 
     fn advance(&mut self, place: &Place, plan: &Plan) {
+        let hostname = self.hostname(plan);
         let Some(link) = self.links.get_mut(place) else {
             return;
         };
@@ -275,8 +334,12 @@ impl Network {
             name: link.name.clone(),
             hardware: link.hardware,
         };
-        link.method = match dhcp::Handle::start(interface, plan.hostname.clone(), self.events.clone()) {
-            Ok(client) => Method::Dhcp { client, lease: None },
+        link.method = match dhcp::Handle::start(interface, hostname.clone(), self.events.clone()) {
+            Ok(client) => Method::Dhcp {
+                client,
+                hostname,
+                lease: None,
+            },
             Err(error) => {
                 self.problems.insert(place.index, error.chain().to_string());
                 Method::Broken

@@ -14,15 +14,16 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use uuid::Uuid;
 
 use super::event::Event;
+use super::last_start::LastStart;
 use crate::check::{Check, STATE_DISK};
 use crate::error::{Error, Kind, Result};
-use crate::role::Role;
 use crate::{file, log, service, store};
 
 /// Where it is mounted.
 pub const MOUNT_POINT: &str = "/state";
+/// Its kind, which is also the name of the driver.
+pub const FILE_SYSTEM: &str = "ext4";
 const LABEL: &str = "vcc-state";
-const ROLE: &str = "role";
 /// A file system is grown by at least this much: less is what rounding leaves over.
 const LEAST_GROWTH: u64 = 4 << 20;
 const ATTACH: &str = "Attach the appliance's state disk, or a new one from its package, and restart.";
@@ -56,7 +57,7 @@ pub struct Mounted {
     /// The number of this boot, as far as it could be counted.
     pub boots: u64,
     /// What the machine was last time.
-    pub role: Option<Role>,
+    pub last: Option<LastStart>,
     /// The check `state-disk`, as far as it can be told now.
     pub check: Check,
 }
@@ -70,22 +71,6 @@ pub fn start(events: SyncSender<Event>) -> std::io::Result<()> {
         let _ = events.send(Event::State(search()));
     })?;
     Ok(())
-}
-
-/// Notes what the machine is, for the next start, in a thread of its own: see [`Mounted::role`]. Without the note the
-/// next start takes longer, and that is all.
-pub fn remember(role: Role) {
-    let write = move || {
-        if let Err(error) = file::replace_durably(Path::new(MOUNT_POINT), ROLE, role.as_str().as_bytes()) {
-            log::warn(error.chain());
-        }
-    };
-    let _ = thread::Builder::new().name("role".to_owned()).spawn(write);
-}
-
-fn last_role() -> Option<Role> {
-    let text = file::text(Path::new(MOUNT_POINT).join(ROLE)).ok()?;
-    text.parse().ok()
 }
 
 /// The check for a disk that did not come.
@@ -222,7 +207,7 @@ fn bring_up(name: &str, superblock: &Superblock) -> Search {
     Search::Mounted(Mounted {
         device: name.to_owned(),
         boots,
-        role: last_role(),
+        last: LastStart::read(),
         check,
     })
 }
@@ -230,7 +215,7 @@ fn bring_up(name: &str, superblock: &Superblock) -> Search {
 fn attach(name: &str) -> Result<(), Check> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
     let options = c"data=ordered,errors=remount-ro";
-    match mount(device(name), MOUNT_POINT, "ext4", flags, options) {
+    match mount(device(name), MOUNT_POINT, FILE_SYSTEM, flags, options) {
         Ok(()) => Ok(()),
         Err(Errno::ROFS | Errno::ACCESS) => Err(Check::fail(
             STATE_DISK,

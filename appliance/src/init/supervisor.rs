@@ -21,6 +21,7 @@ use super::devices::Arrival;
 use super::display::Display;
 use super::environment::{self, Findings, Settings};
 use super::event::Event;
+use super::last_start::LastStart;
 use super::network::Network;
 use super::power::{Buttons, Power};
 use super::state::{self, Search};
@@ -87,7 +88,7 @@ struct State {
     check: Option<Check>,
     seen: String,
     /// What the machine was last time, as the disk says.
-    last_role: Option<Role>,
+    last: Option<LastStart>,
 }
 
 impl Supervisor {
@@ -237,31 +238,37 @@ impl Supervisor {
     }
 
     /// What the service is to be, once it may run: after the state disk was found or given up, as the environment says.
-    /// Until that is read it is what it was last time, which is nearly always right and saves a good part of a start:
-    /// nobody can reach the machine before, since its address depends on the environment too.
+    /// Until that is read it is what it was last time, which is nearly always right and saves a good part of a start;
+    /// until then it is not ready.
     fn role_to_serve(&self) -> Option<Role> {
         self.state.check.as_ref()?;
         match &self.environment {
             Environment::Known(findings) => Some(findings.settings.role),
-            Environment::Unread | Environment::Reading => self.state.last_role,
+            Environment::Unread | Environment::Reading => self.state.last.as_ref().map(|last| last.role),
         }
     }
 
-    /// Goes on with what is known of the role: a service that plays another starts again.
-    fn settle_role(&mut self) {
+    /// Goes by what is known now, the last start's or the environment's: a service that plays another role starts again.
+    fn settle_settings(&mut self) {
         let Environment::Known(findings) = &self.environment else {
+            if let (Some(last), Some(network)) = (&self.state.last, &mut self.network)
+                && last.dhcp
+            {
+                network.presume_dhcp(last.hostname.clone());
+            }
             return;
         };
         let role = findings.settings.role;
+        let this = LastStart::of(&findings.settings);
         if self.service.role().is_some_and(|played| played != role) {
             log::info(format_args!(
                 "the role is {role}; the service starts again with it"
             ));
             self.restart_service();
         }
-        if self.state.disk.mounted && self.state.last_role != Some(role) {
-            self.state.last_role = Some(role);
-            state::remember(role);
+        if self.state.disk.mounted && self.state.last.as_ref() != Some(&this) {
+            this.clone().remember();
+            self.state.last = Some(this);
         }
     }
 
@@ -322,7 +329,7 @@ impl Supervisor {
         self.machine.hostname = hostname;
         self.environment = Environment::Known(findings);
         self.calm_at = Some(Instant::now() + ADDRESS_WAIT);
-        self.settle_role();
+        self.settle_settings();
     }
 
     fn found(&mut self, search: Search) {
@@ -345,8 +352,8 @@ impl Supervisor {
                     log::info("the state disk came late; the service starts again with it");
                     self.restart_service();
                 }
-                self.state.last_role = mounted.role;
-                self.settle_role();
+                self.state.last = mounted.last;
+                self.settle_settings();
             }
         }
         if std::mem::take(&mut self.state.again) {
@@ -397,6 +404,12 @@ impl Supervisor {
         if let Environment::Known(findings) = &self.environment {
             checks.push(findings.check.clone());
             name_servers.clone_from(&findings.settings.name_servers);
+        } else {
+            checks.push(Check::fail(
+                check::ENVIRONMENT,
+                "it is not read yet",
+                "Wait a few seconds.",
+            ));
         }
         if name_servers.is_empty() {
             name_servers = network.map(Network::name_servers).unwrap_or_default();

@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,22 +31,44 @@ impl Backing {
 /// Makes a copy-on-write layer over a package's disk, larger than it if `size` says so; an existing layer is kept.
 ///
 /// # Errors
-/// qemu-img is absent or fails.
+/// qemu-img is absent or fails; the layer that is there lies over another disk.
 pub fn layer(backing: &Backing, layer: &Path, size: Option<u64>) -> Result<()> {
+    let below = format!("json:{}", backing.node());
     if layer.exists() {
+        return lies_over(layer, &below);
+    }
+    let mut create = vec!["create", "-q", "-f", "qcow2", "-F", "vmdk", "-b", &below];
+    let (path, size) = (layer.as_os_str(), size.map(|size| size.to_string()));
+    create.extend(["--"]);
+    let size = size.as_deref().map(OsStr::new);
+    let arguments = create.into_iter().map(OsStr::new).chain([path]).chain(size);
+    qemu_img(arguments).map(|_| ())
+}
+
+/// What a guest wrote over one disk makes no sense over another.
+fn lies_over(layer: &Path, below: &str) -> Result<()> {
+    let info = ["info", "-U", "--output=json", "-f", "qcow2", "--"].map(OsStr::new);
+    let info = qemu_img(info.into_iter().chain([layer.as_os_str()]));
+    let made_over = info
+        .ok()
+        .and_then(|info| serde_json::from_slice::<Value>(&info).ok())
+        .and_then(|info| Some(info.get("backing-filename")?.as_str()?.to_owned()));
+    if made_over.as_deref() == Some(below) {
         return Ok(());
     }
-    let mut command = Command::new("qemu-img");
-    command.args(["create", "-q", "-f", "qcow2", "-F", "vmdk", "-b"]);
-    command.arg(format!("json:{}", backing.node())).arg(layer);
-    if let Some(size) = size {
-        command.arg(size.to_string());
-    }
-    let output = command
+    Err(Error::Usage(format!(
+        "{}: this layer was made over another package, or another build of it; delete it, or give another --state folder",
+        layer.display()
+    )))
+}
+
+fn qemu_img<'a>(arguments: impl IntoIterator<Item = &'a OsStr>) -> Result<Vec<u8>> {
+    let output = Command::new("qemu-img")
+        .args(arguments)
         .output()
         .map_err(|error| Error::program("qemu-img", error))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(output.stdout);
     }
     Err(Error::program(
         "qemu-img",
