@@ -207,6 +207,8 @@ kinds! {
     XmlLimit => "xml.limit",
     /// A text holds a character that XML 1.0 cannot carry.
     XmlCharacter => "xml.character",
+    /// A change that a document cannot take.
+    XmlEdit => "xml.edit",
     /// The root element or its namespace is not an OVF envelope's.
     DescriptorNamespace => "descriptor.namespace",
     /// An element or attribute that the standard requires is missing, or stands where it may not.
