@@ -154,11 +154,11 @@ impl<'a> Check<'a> {
             }
             for icon in &product.icons {
                 self.refer(
-                    self.files.contains(icon.as_str()),
+                    self.files.contains(icon.file_ref.as_str()),
                     product.origin,
                     "Icon",
                     "file",
-                    icon,
+                    &icon.file_ref,
                 );
             }
         }
