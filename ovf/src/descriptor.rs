@@ -67,6 +67,7 @@ pub use self::text::Text;
 pub use self::units::{BaseUnit, Units};
 pub use self::vmware::{BootOrder, IpAssignment, StorageGroup};
 
+pub use self::element::section_name;
 use self::element::{Faults, Section, sections};
 use crate::error::{Error, Kind, quoted};
 use crate::xml::{Document, Element, Origin, Position, Writer};

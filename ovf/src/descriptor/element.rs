@@ -58,21 +58,23 @@ impl<'a> Section<'a> {
     }
 }
 
-/// The elements directly inside `parent`; 0.9 and oVirt say `Section xsi:type="ovf:DiskSection_Type"`.
+/// The name that OVF 1.x gives a section or content element; 0.9 and oVirt say `Section xsi:type="ovf:DiskSection_Type"`.
+pub fn section_name(element: Element<'_>) -> &str {
+    let typed = element
+        .attribute(XSI, "type")
+        .filter(|_| matches!(element.local_name(), "Section" | "Content"));
+    typed.map_or(element.local_name(), |kind| {
+        let local = kind.rsplit(':').next().unwrap_or(kind);
+        local.strip_suffix("_Type").unwrap_or(local)
+    })
+}
+
+/// The elements directly inside `parent`.
 pub(super) fn sections(parent: Element<'_>) -> impl Iterator<Item = Section<'_>> {
-    parent.children().map(|element| {
-        let typed = element
-            .attribute(XSI, "type")
-            .filter(|_| matches!(element.local_name(), "Section" | "Content"));
-        let name = typed.map_or(element.local_name(), |kind| {
-            let local = kind.rsplit(':').next().unwrap_or(kind);
-            local.strip_suffix("_Type").unwrap_or(local)
-        });
-        Section {
-            element,
-            name,
-            standard: is_envelope(element),
-        }
+    parent.children().map(|element| Section {
+        element,
+        name: section_name(element),
+        standard: is_envelope(element),
     })
 }
 

@@ -99,6 +99,11 @@ fn config(element: Element<'_>, faults: &mut Faults) -> Config {
 }
 
 impl Hardware {
+    /// Whether an item's CIM class has a field of this name.
+    pub(crate) fn knows_field(name: &str) -> bool {
+        item::is_field(name)
+    }
+
     /// Whether an item says what its writer does not write.
     pub(super) fn is_unwritten(&self) -> bool {
         let plain = |item: &Item| item.class == ItemClass::Resource && item.settings.is_empty();

@@ -381,6 +381,58 @@ const FIELDS: [&str; 20] = [
     "CoresPerSocket",
 ];
 
+/// What else CIM 2.22 has in the three classes of items.
+const OTHER_FIELDS: [&str; 43] = [
+    "AutomaticDeallocation",
+    "ChangeableType",
+    "ConfigurationName",
+    "ConsumerVisibility",
+    "Generation",
+    "InstanceID",
+    "MappingBehavior",
+    "OtherResourceType",
+    "PoolID",
+    "SoID",
+    "SoOrgID",
+    "VirtualQuantityUnits",
+    "Access",
+    "HostExtentName",
+    "HostExtentNameFormat",
+    "HostExtentNameNamespace",
+    "HostExtentStartingAddress",
+    "HostResourceBlockSize",
+    "OtherHostExtentNameFormat",
+    "OtherHostExtentNameNamespace",
+    "VirtualResourceBlockSize",
+    "DefaultPortVID",
+    "DefaultPriority",
+    "DesiredVLANEndpointMode",
+    "GroupID",
+    "ManagerID",
+    "NetworkPortProfileID",
+    "NetworkPortProfileIDType",
+    "OtherEndpointMode",
+    "OtherNetworkPortProfileIDTypeInfo",
+    "PortCorrelationID",
+    "PortVID",
+    "Promiscuous",
+    "ReceiveBandwidthLimit",
+    "ReceiveBandwidthReservation",
+    "SourceMACFilteringEnabled",
+    "VSITypeID",
+    "VSITypeIDVersion",
+    "VirtualSwitchClass",
+    "CommunicationStatus",
+    "AllowedPriorities",
+    "AllowedToReceiveMACAddresses",
+    "AllowedToTransmitMACAddresses",
+];
+
+/// Whether the classes of items have a field of this name.
+pub(super) fn is_field(name: &str) -> bool {
+    FIELDS.contains(&name) || OTHER_FIELDS.contains(&name)
+}
+
 pub(super) fn read(element: Element<'_>, faults: &mut Faults) -> Item {
     let all = |names| -> Vec<String> {
         let texts = cim(element, names).map(Element::text);
