@@ -161,4 +161,6 @@ impl Findings {
 }
 
 #[cfg(test)]
+mod field;
+#[cfg(test)]
 mod tests;

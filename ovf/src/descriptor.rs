@@ -80,6 +80,8 @@ pub const ENVELOPE_2: &str = "http://schemas.dmtf.org/ovf/envelope/2";
 pub const ENVELOPE_0_9: &str = "http://www.vmware.com/schema/ovf/1/envelope";
 /// The envelope's namespace as oVirt writes it.
 pub const ENVELOPE_OVIRT: &str = "http://schemas.dmtf.org/ovf/envelope/1/";
+/// The namespace that OVF 0.9 gave string bundles.
+pub const STRINGS: &str = "http://schemas.dmtf.org/ovf/strings/1";
 /// The namespace of VMware's extensions.
 pub const VMW: &str = "http://www.vmware.com/schema/ovf";
 
@@ -358,6 +360,9 @@ impl Parts {
         let (element, faults, read) = (section.element, &mut self.faults, &mut self.descriptor);
         if section.vmware_name() == Some("StorageGroupSection") {
             return read.storage_groups.push(StorageGroup::read(element));
+        }
+        if element.namespace() == Some(STRINGS) && section.name == "Strings" {
+            return read.strings.push(Strings::read(element, faults));
         }
         match section.standard_name() {
             Some("References") => read.files.extend(references::read(element, faults)),

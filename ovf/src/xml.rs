@@ -147,6 +147,14 @@ impl Document {
         parse::document(bytes, limits)
     }
 
+    /// Reads a document from a stream, of which no more is taken than the default [`Limits`] allow.
+    ///
+    /// # Errors
+    /// As [`Document::parse`]; [`Kind::Io`].
+    pub fn read(stream: impl std::io::Read) -> Result<Self, Error> {
+        Self::parse(&bytes_of(stream)?)
+    }
+
     /// Whether the document began with a UTF-8 byte order mark.
     pub fn has_byte_order_mark(&self) -> bool {
         self.bom
@@ -177,6 +185,19 @@ impl Document {
     fn data(&self, id: NodeId) -> Option<&NodeData> {
         self.nodes.get(id.0 as usize)
     }
+}
+
+/// The bytes of a stream that is a document, up to one more than the default [`Limits`] allow: enough to tell that
+/// there are too many.
+///
+/// # Errors
+/// [`Kind::Io`].
+pub fn bytes_of(stream: impl std::io::Read) -> Result<Vec<u8>, Error> {
+    let most = Limits::default().bytes as u64 + 1;
+    let mut bytes = Vec::new();
+    let read = std::io::Read::read_to_end(&mut std::io::Read::take(stream, most), &mut bytes);
+    read.map_err(|error| Error::io("reading the document", error))?;
+    Ok(bytes)
 }
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";

@@ -36,7 +36,7 @@ const STARTUP: Rule = Rule::warning(
         "<VirtualSystemCollection ovf:id=\"all\">\n  <Info>All</Info>\n  <StartupSection>\n    <Info>Order of start</Info>\n    <Item ovf:id=\"nobody\" ovf:order=\"1\"/>\n  </StartupSection>\n  <VirtualSystem ovf:id=\"node\">…</VirtualSystem>\n  </VirtualSystemCollection>",
         "<VirtualSystem ovf:id=\"node\">…</VirtualSystem>",
     );
-const ACTION: Rule = Rule::error(
+const ACTION: Rule = Rule::warning(
     "startup.action",
     "A start is powerOn or none; a stop powerOff, guestShutdown or none.",
 )

@@ -2,7 +2,7 @@
 //! is not.
 
 use super::{Findings, Rule};
-use crate::descriptor::{Dialect, Hardware, section_name};
+use crate::descriptor::{Dialect, Hardware, STRINGS, section_name};
 use crate::xml::{Document, Element};
 
 const PLACEMENT: Rule = Rule::error("descriptor.placement", "Each section stands on a level that it is for.")
@@ -28,7 +28,7 @@ const UNKNOWN: Rule = Rule::error(
     "<x:Extra xmlns:x=\"urn:x\"><Info>Extra</Info></x:Extra>\n    <AnnotationSection>",
     "<AnnotationSection>",
 );
-const INFO: &str = "descriptor.element-missing";
+const MISSING: &str = "descriptor.element-missing";
 const VERSION: Rule = Rule::error(
     "descriptor.version",
     "ovf:version is one of the namespace's generation.",
@@ -75,7 +75,8 @@ const SECTIONS: &[(&str, &[Level])] = {
         ("ScaleOutSection", &[Collection]),
         ("AnnotationSection", &[System, Collection]),
         ("ProductSection", &[System, Collection]),
-        ("EulaSection", &[System, Collection]),
+        // Not in the table, and in VMware's own packages: a licence for the whole.
+        ("EulaSection", &[System, Collection, Envelope]),
         ("PlacementSection", &[System, Collection]),
         ("VirtualHardwareSection", &[System]),
         ("OperatingSystemSection", &[System]),
@@ -87,7 +88,7 @@ const SECTIONS: &[(&str, &[Level])] = {
 
 /// Vendors' sections that are understood, by namespace and the end of their names: they are read, or carry nothing that
 /// a deployment depends on.
-const UNDERSTOOD: &[&str] = &["http://www.vmware.com/schema/ovf"];
+const UNDERSTOOD: &[&str] = &["http://www.vmware.com/schema/ovf", STRINGS];
 
 pub(super) fn check(document: &Document, findings: &mut Findings) {
     let root = document.root();
@@ -95,6 +96,9 @@ pub(super) fn check(document: &Document, findings: &mut Findings) {
         return;
     };
     version(root, dialect, findings);
+    if !root.children().any(|child| child.local_name() == "References") {
+        missing(root, "References", findings);
+    }
     level(root, Level::Envelope, findings);
 }
 
@@ -235,10 +239,13 @@ fn is_required(element: Element<'_>) -> bool {
 }
 
 fn info(element: Element<'_>, findings: &mut Findings) {
-    if element.children().any(|child| child.local_name() == "Info") {
-        return;
+    if !element.children().any(|child| child.local_name() == "Info") {
+        missing(element, "Info", findings);
     }
-    if let Some(rule) = super::rule(INFO) {
-        findings.at(rule, element, format!("{} has no Info", section_name(element)));
+}
+
+fn missing(parent: Element<'_>, name: &str, findings: &mut Findings) {
+    if let Some(rule) = super::rule(MISSING) {
+        findings.at(rule, parent, format!("{} has no {name}", section_name(parent)));
     }
 }

@@ -78,7 +78,7 @@ fn findings_come_in_document_order_with_line_and_column() {
     assert_eq!(
         lines,
         [
-            ("descriptor.value", line("<File ovf:id=\"file1\"") + 0),
+            ("descriptor.value", line("<File ovf:id=\"file1\"")),
             ("descriptor.reference", line("<rasd:Connection>None") - 1),
         ]
     );
