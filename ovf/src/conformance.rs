@@ -4,7 +4,7 @@
 //! public source that it rests on. A descriptor is accepted if no finding is an error. Findings of the published schema
 //! are notes: it refuses more than half of the descriptors in the field.
 //!
-//! What a package's members have to fulfil is [`crate::verify`]'s matter.
+//! What a package's members have to fulfil is [`crate::verify`]'s matter; [`of_verdict`] gives its failures as findings.
 //!
 //! ```
 //! use ovf::conformance::{Severity, examine};
@@ -19,6 +19,7 @@ mod disks;
 mod esxi;
 mod hardware;
 mod libvirt;
+mod package;
 mod placement;
 mod product;
 mod reader;
@@ -31,6 +32,7 @@ use crate::descriptor::Descriptor;
 use crate::error::{Error, Place};
 use crate::xml::{Document, Element, Origin};
 
+pub use self::package::of_verdict;
 pub use self::rule::{Profile, Rule, Severity};
 
 /// Enough to mend a descriptor by; one that has more is not one by mistake.
@@ -59,7 +61,7 @@ pub fn examine(bytes: &[u8], profiles: &[Profile]) -> Vec<Finding> {
     all
 }
 
-/// Every rule, by the parts of a descriptor; those of profiles last.
+/// Every rule, by the parts of a descriptor; then those of profiles, and those about a package's members.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     [
         reader::RULES,
@@ -73,6 +75,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         esxi::RULES,
         virtualbox::RULES,
         libvirt::RULES,
+        package::RULES,
     ]
     .into_iter()
     .flatten()

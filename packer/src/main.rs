@@ -3,6 +3,7 @@
 
 mod cli;
 mod command;
+mod findings;
 mod progress;
 mod report;
 mod trust;

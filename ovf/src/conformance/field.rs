@@ -323,7 +323,7 @@ impl Read for Short<'_> {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         let random = self.state >> 33;
-        if self.most > 1 && random % 7 == 0 {
+        if self.most > 1 && random.is_multiple_of(7) {
             return Err(ErrorKind::Interrupted.into());
         }
         let length = (1 + random % self.most).min(buffer.len()).min(self.rest.len());

@@ -71,7 +71,7 @@ fn one(subject: &Subject<'_>, item: &Item, findings: &mut Findings) {
             .unwrap_or_default();
         let id = text.strip_prefix("ovf:").unwrap_or(text).strip_prefix("/disk/");
         let disk = id.and_then(|id| subject.descriptor.disk(id));
-        if !disk.is_some_and(|disk| disk.file_ref.is_some()) {
+        if disk.is_none_or(|disk| disk.file_ref.is_none()) {
             let message = format!("HostResource {text:?} leads to no disk with a file");
             findings.add(&DISK, item.origin, message);
         }

@@ -18,6 +18,10 @@ use super::vmware::{BootOrder, IpAssignment};
 use crate::xml::{Element, Origin, Writer};
 
 /// What an envelope or a collection holds.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a package has a handful of systems, and each is matched on everywhere"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// One virtual system.
