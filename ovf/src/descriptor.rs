@@ -328,6 +328,12 @@ impl Descriptor {
         self.disks.iter().find(|disk| disk.id == id)
     }
 
+    /// The disks of the DiskSection and the shared ones.
+    pub fn all_disks(&self) -> impl Iterator<Item = &Disk> {
+        let shared = self.shared_disks.iter().map(|shared| &shared.disk);
+        self.disks.iter().chain(shared)
+    }
+
     /// Everything that is referred to and not there, and every identifier used twice.
     ///
     /// Findings are [`Kind::DescriptorReference`] and [`Kind::DescriptorDuplicate`], in document order by noun; an

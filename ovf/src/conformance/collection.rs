@@ -70,7 +70,17 @@ const MESSAGE: Rule = Rule::warning("strings.message", "Every message that is na
         "<Label ovf:msgid=\"label.role\">",
     );
 
-pub(super) const RULES: &[&Rule] = &[&DEFAULT, &OPTION, &STARTUP, &ACTION, &GROUP, &MESSAGE];
+const BUNDLE: Rule = Rule::warning("strings.file", "A bundle's file is one of the References.")
+    .because(
+        "A consumer finds the file by its id; the field also has names of files here.",
+        "DSP0243 1.1.1, 10.1",
+    )
+    .samples(
+        "<Strings xml:lang=\"fr-FR\" ovf:fileRef=\"fr.xml\"/>\n  <Strings xml:lang=\"de-DE\">",
+        "<Strings xml:lang=\"de-DE\">",
+    );
+
+pub(super) const RULES: &[&Rule] = &[&DEFAULT, &OPTION, &STARTUP, &ACTION, &GROUP, &MESSAGE, &BUNDLE];
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     options(subject, findings);
@@ -164,6 +174,13 @@ fn order(startup: &Startup, ids: &HashSet<&str>, findings: &mut Findings) {
 /// Bundles in files of their own are not read here: with one, nothing is said.
 fn messages(subject: &Subject<'_>, findings: &mut Findings) {
     let strings = &subject.descriptor.strings;
+    for bundle in strings {
+        if let Some(file) = &bundle.file_ref
+            && subject.descriptor.file(file).is_none()
+        {
+            findings.add(&BUNDLE, bundle.origin, format!("there is no file {file:?}"));
+        }
+    }
     if strings.is_empty() || strings.iter().any(|bundle| bundle.file_ref.is_some()) {
         return;
     }

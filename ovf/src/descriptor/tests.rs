@@ -1,3 +1,5 @@
+mod sections;
+
 use std::path::Path;
 use std::process::Command;
 
