@@ -21,7 +21,7 @@ help:
 	@echo "make demo    build, sign, verify and boot an appliance, and talk to it"
 	@echo "make test    every test (installs what it needs)"
 	@echo "make check   format, lints and unit tests"
-	@echo "make bench   sizes and speeds, beside their peers"
+	@echo "make bench   sizes and speeds, beside their peers; bench-NAME for one of benches/"
 
 dependencies:
 	@scripts/dependencies.sh
@@ -68,6 +68,12 @@ test: dependencies lint unit deny e2e reproducible
 
 bench: package
 	@$(ARTEFACTS) $(CARGO) bench --locked -q -p e2e
+
+# One of benches/. All but the appliance's need the command alone.
+bench-appliance: package
+bench-%: dependencies
+	@$(CARGO) build --locked --release -p packer
+	@$(ARTEFACTS) $(CARGO) bench --locked -q -p e2e --bench $*
 
 clean:
 	rm -rf out $(CARGO_TARGET_DIR)

@@ -16,6 +16,7 @@ pub mod counterpart;
 pub mod disk;
 pub mod ext4;
 pub mod guest;
+pub mod measure;
 pub mod reading;
 pub mod recipe;
 pub mod verdict;
