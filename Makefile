@@ -72,7 +72,7 @@ bench: package
 # One of benches/. All but the appliance's need the command alone.
 bench-appliance: package
 bench-%: dependencies
-	@$(CARGO) build --locked --release -p packer
+	@$(CARGO) build --locked -q --release -p packer
 	@$(ARTEFACTS) $(CARGO) bench --locked -q -p e2e --bench $*
 
 clean:
