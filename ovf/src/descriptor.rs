@@ -305,6 +305,12 @@ impl Descriptor {
         self.content.systems()
     }
 
+    /// The deployment option that applies where none is chosen.
+    pub fn default_option(&self) -> Option<&str> {
+        let options = self.deployment_options.as_ref()?;
+        options.default().map(|option| option.id.as_str())
+    }
+
     /// Every property under its key in the environment document, `[class.]key[.instance]`, in document order.
     pub fn properties(&self) -> Vec<(String, &Property)> {
         let products = self.content.products().into_iter();

@@ -1,5 +1,7 @@
 //! VirtualHardwareSection: what a virtual system is made of (DSP0243 8).
 
+use std::collections::HashMap;
+
 use super::VMW;
 use super::attributes::Attributes;
 use super::element::{Faults, attribute, boolean, child, child_text, cim_text, is_envelope, owned};
@@ -99,6 +101,29 @@ fn config(element: Element<'_>, faults: &mut Faults) -> Config {
 }
 
 impl Hardware {
+    /// The devices under a deployment option, in document order (DSP0243 9.8): those for every option and those for this
+    /// one, which take the place of others of the same instance number. Bounds of ranges (8.4) are no devices.
+    pub fn items_under(&self, option: Option<&str>) -> Vec<&Item> {
+        let applies = |item: &&Item| match item.configurations() {
+            None => true,
+            Some(mut names) => names.any(|name| Some(name) == option),
+        };
+        let is_amount = |item: &&Item| matches!(item.bound.as_deref(), None | Some("normal"));
+        let mut items: Vec<&Item> = Vec::new();
+        let mut places = HashMap::new();
+        for item in self.items.iter().filter(applies).filter(is_amount) {
+            match places.get(item.instance_id.as_str()) {
+                Some(place) if item.configuration.is_some() => items[*place] = item,
+                Some(_) => {}
+                None => {
+                    places.insert(item.instance_id.as_str(), items.len());
+                    items.push(item);
+                }
+            }
+        }
+        items
+    }
+
     /// Whether an item's CIM class has a field of this name.
     pub(crate) fn knows_field(name: &str) -> bool {
         item::is_field(name)

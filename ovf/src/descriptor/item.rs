@@ -277,6 +277,12 @@ impl Item {
         }
     }
 
+    /// The deployment options that the item is for; none if it is for all.
+    pub fn configurations(&self) -> Option<impl Iterator<Item = &str>> {
+        let names = self.configuration.as_deref()?;
+        Some(names.split([' ', ',']).filter(|name| !name.is_empty()))
+    }
+
     /// What the device is backed by, if anything.
     pub fn host_resource(&self) -> Option<HostResource> {
         self.host_resources.first().map(|text| HostResource::parse(text))

@@ -43,10 +43,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = Level::Error)]
     fail_on: Level,
     /// Tell what a rule demands, why and on whose word, with a bad and a good sample
-    #[arg(long, value_name = "RULE", exclusive = true)]
+    #[arg(long, value_name = "RULE", conflicts_with = "input")]
     explain: Option<String>,
     /// List every rule
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["input", "explain"])]
     rules: bool,
 }
 

@@ -182,3 +182,34 @@ fn a_section_that_is_not_written_is_refused_and_not_lost() {
     let error = whole().render().unwrap_err();
     assert_eq!(error.kind(), Kind::DescriptorStructure);
 }
+
+#[test]
+fn devices_are_those_of_the_chosen_option_and_bounds_are_none() {
+    let item = |id: &str, configuration: Option<&str>, bound: Option<&str>, quantity| Item {
+        configuration: configuration.map(str::to_owned),
+        bound: bound.map(str::to_owned),
+        virtual_quantity: Some(quantity),
+        ..Item::processors(id, 1)
+    };
+    let hardware = Hardware {
+        items: vec![
+            item("1", None, None, 1),
+            item("1", Some("large huge"), None, 4),
+            item("2", Some("huge"), None, 9),
+            item("3", None, Some("min"), 2),
+            item("3", None, None, 3),
+        ],
+        ..Hardware::default()
+    };
+    let under = |option| {
+        let items = hardware.items_under(option);
+        items
+            .iter()
+            .map(|item| item.virtual_quantity.unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(under(None), [1, 3]);
+    assert_eq!(under(Some("large")), [4, 3]);
+    assert_eq!(under(Some("huge")), [4, 9, 3]);
+    assert_eq!(whole().default_option(), Some("large"));
+}
