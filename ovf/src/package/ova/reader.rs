@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::changes::Changes;
 use super::header::{self, Block, Entry};
 use super::{BLOCK, BLOCK_LEN, RECORD, padding};
 use crate::error::{Error, Kind};
-use crate::package::{MAX_MEMBERS, Member, MemberName, Role};
+use crate::package::{MAX_MEMBERS, Member, MemberInfo, MemberName, Role};
 
-/// The largest PAX header that is looked into.
-const MAX_EXTENSION: u64 = 64 << 10;
+/// The largest PAX or GNU header before a member that is looked into, in bytes.
+pub(super) const MAX_EXTENSION: u64 = 64 << 10;
 
 /// The most zeros that the tolerance for them reads after the end.
 const MAX_TRAILING_ZEROS: u64 = 16 << 20;
@@ -32,6 +33,8 @@ pub struct Reader<R> {
     /// Names by what they are on a system that ignores case.
     names: HashMap<String, MemberName>,
     trailing_zeros: bool,
+    pax: bool,
+    long_names: bool,
     finished: bool,
 }
 
@@ -48,6 +51,29 @@ impl<R: Read> Reader<R> {
         self.trailing_zeros = true;
     }
 
+    /// Takes PAX headers that tell a member's path, or its size once more.
+    ///
+    /// A size other than the one in the member's own header stays refused: readers that know PAX and readers that do
+    /// not would find two different archives in one file. So do headers for the whole archive.
+    pub fn tolerate_pax(&mut self) {
+        self.pax = true;
+    }
+
+    /// Takes GNU tar's way of telling a name that its header has no room for.
+    pub fn tolerate_long_names(&mut self) {
+        self.long_names = true;
+    }
+
+    /// The bytes below, to be read at any place.
+    pub(in crate::package) fn into_inner(self) -> R {
+        self.walk.inner
+    }
+
+    /// What is left of the member that [`Reader::advance`] went to.
+    pub(in crate::package) fn body(&mut self) -> &mut Walk<R> {
+        &mut self.walk
+    }
+
     fn with_skip(inner: R, skip: Skip<R>) -> Self {
         let walk = Walk {
             inner,
@@ -62,6 +88,8 @@ impl<R: Read> Reader<R> {
             descriptor: None,
             names: HashMap::new(),
             trailing_zeros: false,
+            pax: false,
+            long_names: false,
             finished: false,
         }
     }
@@ -74,6 +102,14 @@ impl<R: Read> Reader<R> {
     /// member is no descriptor, [`Kind::PackageLimit`], [`Kind::Io`]: each with the offset in the archive, and with
     /// the member where one is concerned.
     pub fn next_member(&mut self) -> Result<Option<Member<'_>>, Error> {
+        Ok(self.advance()?.map(|info| Member {
+            info,
+            body: &mut self.walk,
+        }))
+    }
+
+    /// Goes to the next member, whose bytes [`Reader::body`] then reads.
+    pub(in crate::package) fn advance(&mut self) -> Result<Option<MemberInfo>, Error> {
         if self.finished {
             return Ok(None);
         }
@@ -89,45 +125,55 @@ impl<R: Read> Reader<R> {
             .map_err(|error| error.at_offset(self.walk.offset - BLOCK))?;
         self.walk.begin_member(&name, size);
         self.finished = false;
-        Ok(Some(Member {
+        Ok(Some(MemberInfo {
             name,
             role,
             size,
             offset: self.walk.offset,
-            body: &mut self.walk,
         }))
     }
 
     /// The next regular file's name and size; none where the first of the two zero blocks stands.
     fn next_file(&mut self) -> Result<Option<(MemberName, u64)>, Error> {
-        let mut extended = false;
+        let mut changes: Option<Changes> = None;
         loop {
             let start = self.walk.offset;
             let block = self.walk.read_block("a header")?;
-            if block.iter().all(|byte| *byte == 0) {
-                if extended {
-                    return Err(
-                        Error::new(Kind::ArchiveHeader, "a PAX header for no member").at_offset(start)
-                    );
+            let end = block.iter().all(|byte| *byte == 0);
+            let found = match (end, &changes) {
+                (true, None) => return Ok(None),
+                (true, Some(_)) => Err(Error::new(Kind::ArchiveHeader, "a header before no member")),
+                (false, _) => header::read(&block),
+            };
+            let refuse = |error: Error| self.walk.after(error.at_offset(start));
+            match found.map_err(refuse)? {
+                Entry::File { name, size } => {
+                    let changed = changes.unwrap_or_default().apply(name, size).map_err(refuse)?;
+                    return Ok(Some(changed));
                 }
-                return Ok(None);
-            }
-            let entry = header::read(&block).map_err(|error| self.walk.after(error.at_offset(start)))?;
-            match entry {
-                Entry::File { name, size } => return Ok(Some((name, size))),
-                Entry::Extension { size } if !extended && size <= MAX_EXTENSION => {
-                    extended = true;
-                    let records = self.walk.read_extension(size)?;
-                    header::check_extension(&records)
-                        .map_err(|error| self.walk.after(error.at_offset(start)))?;
+                before if changes.is_some() || before.extension_size() > MAX_EXTENSION => {
+                    let reason = "a header before a member that is too large, or a second one";
+                    return Err(refuse(Error::new(Kind::ArchiveHeader, reason)));
                 }
-                Entry::Extension { .. } => {
-                    let reason = "a PAX header that is too large, or a second one";
-                    return Err(self
-                        .walk
-                        .after(Error::new(Kind::ArchiveHeader, reason).at_offset(start)));
+                before => {
+                    let read = self.read_changes(&before);
+                    changes = Some(read.map_err(|error| self.walk.after(error.at_offset(start)))?);
                 }
             }
+        }
+    }
+
+    /// What the header before a member changes about it, as far as that is tolerated.
+    fn read_changes(&mut self, before: &Entry) -> Result<Changes, Error> {
+        let refuse_names = !self.long_names;
+        if matches!(before, Entry::LongName { .. }) && refuse_names {
+            let reason = "a GNU header for a long name: importers disagree about what it changes";
+            return Err(Error::new(Kind::ArchiveHeader, reason));
+        }
+        let bytes = self.walk.read_extension(before.extension_size())?;
+        match before {
+            Entry::LongName { .. } => Changes::long_name(&bytes),
+            _ => Changes::pax(&bytes, self.pax),
         }
     }
 
@@ -179,7 +225,7 @@ impl<R: Read + Seek> Reader<R> {
 type Skip<R> = fn(&mut R, u64) -> io::Result<u64>;
 
 /// The position in an archive; reads the bytes of the member it stands in.
-struct Walk<R> {
+pub(in crate::package) struct Walk<R> {
     inner: R,
     skip: Skip<R>,
     offset: u64,
@@ -221,7 +267,7 @@ impl<R: Read> Walk<R> {
 
     fn read_extension(&mut self, size: u64) -> Result<Vec<u8>, Error> {
         let mut records = vec![0; usize::try_from(size + padding(size)).unwrap_or(0)];
-        self.fill(&mut records, "a PAX header")?;
+        self.fill(&mut records, "a header before a member")?;
         records.truncate(usize::try_from(size).unwrap_or(0));
         Ok(records)
     }
