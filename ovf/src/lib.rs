@@ -45,3 +45,5 @@ pub use error::{Error, Kind, Place};
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod seeds;
