@@ -154,7 +154,7 @@ impl Source {
         Ok(self.current.clone())
     }
 
-    /// Gives the member that the source stands at once more. None of its bytes may have been read.
+    /// Gives the member that the source stands at once more, without the bytes that were read of it.
     pub(super) fn put_back(&mut self) {
         self.again = self.current.is_some();
     }

@@ -42,7 +42,8 @@ impl RemoteFolder {
         let (at, response) = self.client.ask(address, Ask::Head)?;
         match response.status() {
             StatusCode::OK => {}
-            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
+            // Any file may be missing but the descriptor.
+            StatusCode::NOT_FOUND | StatusCode::GONE if *address != self.descriptor => return Ok(None),
             status => return Err(unexpected(&at, status)),
         }
         let seen = Seen::of(response.headers());

@@ -75,6 +75,13 @@ impl<'a> Joined<'a> {
         }
     }
 
+    fn place_unless_told(&self, error: Error) -> Error {
+        match error.place().offset {
+            Some(_) => error,
+            None => self.place(error),
+        }
+    }
+
     /// Bytes of the current member, or of the next where that one is read out; none at the file's end.
     fn fill(&mut self) -> Result<&[u8], Error> {
         while self.start == self.end {
@@ -101,7 +108,7 @@ impl<'a> Joined<'a> {
         loop {
             match self.parts.read_part(&mut self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result.map_err(|error| self.place(Error::io("reading", error))),
+                result => return result.map_err(|error| self.place_unless_told(Error::io("reading", error))),
             }
         }
     }
