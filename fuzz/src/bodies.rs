@@ -105,7 +105,7 @@ pub fn file(bytes: &[u8]) {
     };
     let limits = Limits {
         bytes: u64::from(*limit) << 10,
-        chunks: 1 << 14,
+        chunks: 1 << 10,
     };
     let parts = Parts {
         file: file.clone(),

@@ -77,15 +77,13 @@ impl Address {
             Self::parse(location)?
         } else if let Some(rest) = location.strip_prefix("//") {
             Self::parse(&format!("{}://{rest}", self.scheme()))?
-        } else if location.starts_with('/') {
-            Self::parse(&format!("{}://{}{location}", self.scheme(), self.authority))?
         } else {
-            let folder = &self.path[..=self.path.rfind('/').unwrap_or(0)];
-            Self::parse(&format!(
-                "{}://{}{folder}{location}",
-                self.scheme(),
-                self.authority
-            ))?
+            let base = match location.chars().next() {
+                Some('/') => "",
+                Some('?') => &self.path,
+                _ => self.folder(),
+            };
+            Self::parse(&format!("{}://{}{base}{location}", self.scheme(), self.authority))?
         };
         let same_origin = target.secure == self.secure && target.authority == self.authority;
         let credentials = self.credentials.clone().filter(|_| same_origin);
@@ -97,8 +95,7 @@ impl Address {
 
     /// The file `name` beside this one. The query stays behind: it was for this file.
     pub(super) fn beside(&self, name: &MemberName) -> Self {
-        let folder = &self.path[..=self.path.rfind('/').unwrap_or(0)];
-        let mut path = folder.to_owned();
+        let mut path = self.folder().to_owned();
         for byte in name.as_str().bytes() {
             match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
@@ -114,6 +111,12 @@ impl Address {
         }
     }
 
+    /// The path up to its last slash.
+    fn folder(&self) -> &str {
+        let end = self.path.rfind('/').map_or(0, |slash| slash + 1);
+        &self.path[..end]
+    }
+
     /// The last part of the path, its percent signs undone.
     pub(super) fn file_name(&self) -> String {
         let name = self.path.rsplit('/').next().unwrap_or_default();
@@ -122,6 +125,7 @@ impl Address {
         while let Some((byte, after)) = rest.split_first() {
             let escaped = (*byte == b'%').then(|| after.get(..2)).flatten();
             let value = escaped
+                .filter(|hex| hex.iter().all(u8::is_ascii_hexdigit))
                 .and_then(|hex| std::str::from_utf8(hex).ok())
                 .and_then(|hex| u8::from_str_radix(hex, 16).ok());
             (rest, _) = match value {
@@ -178,6 +182,8 @@ impl fmt::Debug for Address {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn address(text: &str) -> Address {
@@ -214,6 +220,7 @@ mod tests {
         for (location, target) in [
             ("z.ova", "http://user:secret@a.example/x/z.ova"),
             ("/z.ova?p", "http://user:secret@a.example/z.ova?p"),
+            ("?p", "http://user:secret@a.example/x/y.ova?p"),
             ("http://A.example/z", "http://user:secret@a.example/z"),
             ("//b.example/z", "http://b.example/z"),
             ("http://a.example:81/z", "http://a.example:81/z"),
@@ -238,6 +245,22 @@ mod tests {
             from.beside(&name).request_uri(),
             "https://a.example/x/disks/a%20%231%25.vmdk"
         );
-        assert_eq!(address("http://a.example/%zz%4").file_name(), "%zz%4");
+        assert_eq!(address("http://a.example/%zz%+1%4").file_name(), "%zz%+1%4");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic_or_shows_a_secret(
+            text in "https?://(u:SECRET@)?[a.:@/%2?#é ]{0,12}(\\?SECRET)?",
+            location in "[a.:@/%2?#é ]{0,12}",
+        ) {
+            match Address::parse(&text) {
+                Ok(address) => {
+                    prop_assert!(!address.to_string().contains("SECRET"));
+                    let _ = (address.file_name(), address.is_descriptor(), address.redirected(&location));
+                }
+                Err(error) => prop_assert!(!error.to_string().contains("SECRET")),
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use super::Parts;
 use crate::descriptor::File;
 use crate::error::{Error, Kind};
-use crate::package::{MemberInfo, MemberName};
+use crate::package::MemberInfo;
 
 /// How much of a member is held at a time, in bytes.
 const BUFFER_LEN: usize = 64 << 10;
@@ -14,7 +14,6 @@ const BUFFER_LEN: usize = 64 << 10;
 pub(super) struct Joined<'a> {
     parts: &'a mut dyn Parts,
     file: File,
-    names: Vec<MemberName>,
     /// How many members there are, if that is told; otherwise they end where the next is not there.
     count: Option<usize>,
     most: usize,
@@ -32,15 +31,15 @@ pub(super) struct Joined<'a> {
 impl<'a> Joined<'a> {
     /// Goes to the first member.
     pub(super) fn new(parts: &'a mut dyn Parts, file: &File, most: usize) -> Result<Self, Error> {
-        let names: Vec<_> = file
-            .member_names(most.saturating_add(1))
-            .collect::<Result<_, _>>()?;
-        let told = file.chunk_size.is_none() || file.size.is_some();
+        let count = match (file.chunk_size, file.size) {
+            (None, _) => Some(1),
+            (Some(chunk), Some(size)) => Some(size.div_ceil(chunk.max(1)).max(1)),
+            (Some(_), None) => None,
+        };
         let mut joined = Joined {
             parts,
             file: file.clone(),
-            count: told.then_some(names.len()),
-            names,
+            count: count.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
             most,
             begun: 0,
             current: None,
@@ -119,8 +118,9 @@ impl<'a> Joined<'a> {
         if self.count.is_some_and(|count| index >= count) {
             return Ok(false);
         }
-        let Some(name) = self.names.get(index).cloned() else {
-            return Ok(false);
+        let name = match self.file.chunk_size {
+            None => self.file.whole_name()?,
+            Some(_) => self.file.chunk_name(index)?,
         };
         let mut found = self.parts.go_to(&name)?;
         // A file of a single chunk stands under its own name as well.
