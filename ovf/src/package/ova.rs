@@ -15,6 +15,7 @@ mod writer;
 
 pub use self::layout::Layout;
 pub use self::reader::Reader;
+pub(super) use self::reader::Tolerances;
 pub use self::writer::{MemberWriter, Writer, Written, WrittenMember};
 
 /// The unit of a tar archive, in bytes.

@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use super::folder::{self, Directory, Folder};
-use super::ova::Reader;
+use super::ova::{Reader, Tolerances};
 use super::{Member, MemberInfo, MemberName, Role};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Kind};
@@ -85,27 +85,24 @@ impl Source {
 
     /// Takes more zeros after an archive's end than fill its last record: [`Reader::tolerate_trailing_zeros`].
     pub fn tolerate_trailing_zeros(&mut self) {
-        match &mut self.inner {
-            Inner::Seekable(reader) => reader.tolerate_trailing_zeros(),
-            Inner::Stream(reader) => reader.tolerate_trailing_zeros(),
-            Inner::Folder(_) => {}
-        }
+        self.tolerate(|tolerances| tolerances.trailing_zeros = true);
     }
 
     /// Takes PAX headers for a member's path and size: [`Reader::tolerate_pax`].
     pub fn tolerate_pax(&mut self) {
-        match &mut self.inner {
-            Inner::Seekable(reader) => reader.tolerate_pax(),
-            Inner::Stream(reader) => reader.tolerate_pax(),
-            Inner::Folder(_) => {}
-        }
+        self.tolerate(|tolerances| tolerances.pax = true);
     }
 
     /// Takes GNU tar's long names: [`Reader::tolerate_long_names`].
     pub fn tolerate_long_names(&mut self) {
+        self.tolerate(|tolerances| tolerances.long_names = true);
+    }
+
+    fn tolerate(&mut self, set: impl FnOnce(&mut Tolerances)) {
         match &mut self.inner {
-            Inner::Seekable(reader) => reader.tolerate_long_names(),
-            Inner::Stream(reader) => reader.tolerate_long_names(),
+            Inner::Seekable(reader) => set(reader.tolerances()),
+            Inner::Stream(reader) => set(reader.tolerances()),
+            // A folder has no headers to disagree about.
             Inner::Folder(_) => {}
         }
     }

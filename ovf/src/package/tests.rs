@@ -280,6 +280,51 @@ fn several_gzip_streams_on_end_are_one_file() {
 }
 
 #[test]
+fn what_gzip_and_split_make_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = noise(30_000);
+    std::fs::write(folder.path().join("disk"), &bytes).unwrap();
+    let made = std::process::Command::new("sh")
+        .args(["-c", "gzip disk && split -b 9000 -d -a 9 disk.gz disk."])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    if !made.status.success() {
+        return println!("skipped: no gzip or no split");
+    }
+    let size = folder.path().join("disk.gz").metadata().unwrap().len();
+    let file = File {
+        compression: Compression::Gzip,
+        chunk_size: Some(9000),
+        ..file("disk", Some(size))
+    };
+    let package = Package::of(file.clone(), &[]);
+    let path = folder.path().join("a.ovf");
+    std::fs::write(&path, &package.members[0].1).unwrap();
+    let mut index = Index::read(Source::open(&path).unwrap()).unwrap();
+    assert_eq!(index.members().len(), 5);
+    let mut read = Vec::new();
+    let mut reader = index.file(&file, &Limits::default()).unwrap();
+    reader.read_to_end(&mut read).unwrap();
+    assert!(read == bytes);
+}
+
+#[test]
+fn compressed_disks_of_the_field_are_read() {
+    let Some(corpus) = corpus() else { return };
+    let mut sizes = Vec::new();
+    let compressed_files = files_under(&corpus);
+    for path in compressed_files
+        .iter()
+        .filter(|path| path.extension().is_some_and(|it| it == "gz"))
+    {
+        sizes.push(compressed(&std::fs::read(path).unwrap()).read().len());
+    }
+    println!("{} compressed files unpack into {sizes:?} bytes", sizes.len());
+    assert!(!sizes.is_empty() && sizes.iter().all(|size| *size > 0));
+}
+
+#[test]
 fn a_gzip_stream_that_is_cut_damaged_or_followed_by_something_is_refused_with_its_place() {
     let bytes = noise(5000);
     let whole = gzip(&bytes);

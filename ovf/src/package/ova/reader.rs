@@ -32,10 +32,16 @@ pub struct Reader<R> {
     descriptor: Option<MemberName>,
     /// Names by what they are on a system that ignores case.
     names: HashMap<String, MemberName>,
-    trailing_zeros: bool,
-    pax: bool,
-    long_names: bool,
+    tolerances: Tolerances,
     finished: bool,
+}
+
+/// What is taken though importers disagree about it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::package) struct Tolerances {
+    pub(in crate::package) trailing_zeros: bool,
+    pub(in crate::package) pax: bool,
+    pub(in crate::package) long_names: bool,
 }
 
 impl<R: Read> Reader<R> {
@@ -48,7 +54,7 @@ impl<R: Read> Reader<R> {
 
     /// Takes any number of zeros (up to 16 MiB) after the end, where some tools write more than one record.
     pub fn tolerate_trailing_zeros(&mut self) {
-        self.trailing_zeros = true;
+        self.tolerances.trailing_zeros = true;
     }
 
     /// Takes PAX headers that tell a member's path, or its size once more.
@@ -56,12 +62,16 @@ impl<R: Read> Reader<R> {
     /// A size other than the one in the member's own header stays refused: readers that know PAX and readers that do
     /// not would find two different archives in one file. So do headers for the whole archive.
     pub fn tolerate_pax(&mut self) {
-        self.pax = true;
+        self.tolerances.pax = true;
     }
 
     /// Takes GNU tar's way of telling a name that its header has no room for.
     pub fn tolerate_long_names(&mut self) {
-        self.long_names = true;
+        self.tolerances.long_names = true;
+    }
+
+    pub(in crate::package) fn tolerances(&mut self) -> &mut Tolerances {
+        &mut self.tolerances
     }
 
     /// The bytes below, to be read at any place.
@@ -87,9 +97,7 @@ impl<R: Read> Reader<R> {
             walk,
             descriptor: None,
             names: HashMap::new(),
-            trailing_zeros: false,
-            pax: false,
-            long_names: false,
+            tolerances: Tolerances::default(),
             finished: false,
         }
     }
@@ -117,7 +125,7 @@ impl<R: Read> Reader<R> {
         self.finished = true;
         self.walk.finish_member()?;
         let Some((name, size)) = self.next_file()? else {
-            self.walk.check_tail(self.trailing_zeros)?;
+            self.walk.check_tail(self.tolerances.trailing_zeros)?;
             return Ok(None);
         };
         let role = self
@@ -165,15 +173,14 @@ impl<R: Read> Reader<R> {
 
     /// What the header before a member changes about it, as far as that is tolerated.
     fn read_changes(&mut self, before: &Entry) -> Result<Changes, Error> {
-        let refuse_names = !self.long_names;
-        if matches!(before, Entry::LongName { .. }) && refuse_names {
+        if matches!(before, Entry::LongName { .. }) && !self.tolerances.long_names {
             let reason = "a GNU header for a long name: importers disagree about what it changes";
             return Err(Error::new(Kind::ArchiveHeader, reason));
         }
         let bytes = self.walk.read_extension(before.extension_size())?;
         match before {
             Entry::LongName { .. } => Changes::long_name(&bytes),
-            _ => Changes::pax(&bytes, self.pax),
+            _ => Changes::pax(&bytes, self.tolerances.pax),
         }
     }
 
