@@ -164,7 +164,8 @@ impl<R: Read> Reader<R> {
                     return Err(refuse(Error::new(Kind::ArchiveHeader, reason)));
                 }
                 before => {
-                    let read = self.read_changes(&before);
+                    let bytes = self.walk.read_extension(before.extension_size())?;
+                    let read = self.read_changes(&before, &bytes);
                     changes = Some(read.map_err(|error| self.walk.after(error.at_offset(start)))?);
                 }
             }
@@ -172,15 +173,14 @@ impl<R: Read> Reader<R> {
     }
 
     /// What the header before a member changes about it, as far as that is tolerated.
-    fn read_changes(&mut self, before: &Entry) -> Result<Changes, Error> {
-        if matches!(before, Entry::LongName { .. }) && !self.tolerances.long_names {
-            let reason = "a GNU header for a long name: importers disagree about what it changes";
-            return Err(Error::new(Kind::ArchiveHeader, reason));
-        }
-        let bytes = self.walk.read_extension(before.extension_size())?;
+    fn read_changes(&self, before: &Entry, bytes: &[u8]) -> Result<Changes, Error> {
         match before {
-            Entry::LongName { .. } => Changes::long_name(&bytes),
-            _ => Changes::pax(&bytes, self.tolerances.pax),
+            Entry::LongName { .. } if !self.tolerances.long_names => {
+                let reason = "a GNU header for a long name: importers disagree about what it changes";
+                Err(Error::new(Kind::ArchiveHeader, reason))
+            }
+            Entry::LongName { .. } => Changes::long_name(bytes),
+            _ => Changes::pax(bytes, self.tolerances.pax),
         }
     }
 
