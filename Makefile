@@ -22,7 +22,7 @@ help:
 	@echo "make test    every test (installs what it needs)"
 	@echo "make check   format, lints and unit tests"
 	@echo "make fuzz    every reader against made-up input, FUZZ_SECONDS (60) each"
-	@echo "make bench   sizes and speeds, beside their peers"
+	@echo "make bench   sizes and speeds, beside their peers; bench-NAME for one of benches/"
 
 dependencies:
 	@scripts/dependencies.sh
@@ -73,6 +73,12 @@ test: dependencies lint unit deny e2e reproducible
 
 bench: package
 	@$(ARTEFACTS) $(CARGO) bench --locked -q -p e2e
+
+# One of benches/. All but the appliance's need the command alone.
+bench-appliance: package
+bench-%: dependencies
+	@$(CARGO) build --locked -q --release -p packer
+	@$(ARTEFACTS) $(CARGO) bench --locked -q -p e2e --bench $*
 
 clean:
 	rm -rf out $(CARGO_TARGET_DIR)

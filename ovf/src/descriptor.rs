@@ -1,8 +1,8 @@
-//! The OVF descriptor as types: enough to write one whole, and to read what other people wrote.
+//! The OVF descriptor as types: the whole of the standard to read, and enough of it to write a package's.
 //!
 //! One noun a module. [`Descriptor::parse`] reads the 1.0, 1.1 and 2.x namespaces, VMware's 0.9 and oVirt's dialect into
-//! one model; what the model does not hold is listed in [`Descriptor::unmodelled`] and reachable through
-//! [`crate::xml::Document`]. [`Descriptor::render`] writes OVF 1.1 in the element order of DSP8023 1.1, the same bytes
+//! one model; what the model does not hold, other vendors' sections, is listed in [`Descriptor::unmodelled`] and
+//! reachable through [`crate::xml::Document`], which is also the way to change a descriptor and lose nothing. [`Descriptor::render`] writes OVF 1.1 in the element order of DSP8023 1.1, the same bytes
 //! for the same model. [`Descriptor::check_references`] reports everything that leads nowhere.
 //!
 //! Reading is strict about what decides meaning (namespaces, required attributes, numbers) and tolerant of the rest: the
@@ -10,38 +10,65 @@
 
 mod agreement;
 mod attributes;
+mod boot_device;
+mod deployment_option;
 mod disk;
 mod element;
+mod encryption;
+mod environment_files;
 mod hardware;
+mod install;
 mod item;
 mod network;
 mod operating_system;
+mod placement;
 mod product;
 mod property;
 mod property_type;
 mod qualifiers;
 mod reference_check;
 mod references;
+mod resource_allocation;
+mod scale_out;
+mod shared_disk;
+mod startup;
+mod strings;
 mod system;
+mod text;
 mod units;
+mod vmware;
 
 use std::ops::Range;
 
 pub use self::agreement::{Annotation, Eula};
+pub use self::boot_device::{BootConfiguration, BootSource};
+pub use self::deployment_option::{Configuration, DeploymentOptions};
 pub use self::disk::{Capacity, Disk, STREAM_OPTIMIZED};
+pub use self::encryption::Encryption;
+pub use self::environment_files::{EnvironmentFile, EnvironmentFiles};
 pub use self::hardware::{Config, Hardware, SystemSettings};
-pub use self::item::{HostResource, Item, ResourceType};
+pub use self::install::Install;
+pub use self::item::{HostResource, Item, ItemClass, ResourceType};
 pub use self::network::Network;
 pub use self::operating_system::OperatingSystem;
-pub use self::product::ProductSection;
+pub use self::placement::{Placement, PlacementGroup, PlacementPolicy};
+pub use self::product::{Icon, ProductSection};
 pub use self::property::{ConfigurationValue, Property, check_key_part};
 pub use self::property_type::PropertyType;
 pub use self::qualifiers::Qualifiers;
 pub use self::references::{Compression, File};
+pub use self::resource_allocation::ResourceAllocation;
+pub use self::scale_out::ScaleOut;
+pub use self::shared_disk::SharedDisk;
+pub use self::startup::{StartAction, Startup, StartupItem, StopAction};
+pub use self::strings::{Message, Strings};
 pub use self::system::{Content, VirtualSystem, VirtualSystemCollection};
+pub use self::text::Text;
 pub use self::units::{BaseUnit, Units};
+pub use self::vmware::{BootOrder, IpAssignment, StorageGroup};
 
-use self::element::{Section, sections};
+pub use self::element::section_name;
+use self::element::{Faults, Section, sections};
 use crate::error::{Error, Kind, quoted};
 use crate::xml::{Document, Element, Origin, Position, Writer};
 
@@ -53,6 +80,8 @@ pub const ENVELOPE_2: &str = "http://schemas.dmtf.org/ovf/envelope/2";
 pub const ENVELOPE_0_9: &str = "http://www.vmware.com/schema/ovf/1/envelope";
 /// The envelope's namespace as oVirt writes it.
 pub const ENVELOPE_OVIRT: &str = "http://schemas.dmtf.org/ovf/envelope/1/";
+/// The namespace that OVF 0.9 gave string bundles.
+pub const STRINGS: &str = "http://schemas.dmtf.org/ovf/strings/1";
 /// The namespace of VMware's extensions.
 pub const VMW: &str = "http://www.vmware.com/schema/ovf";
 
@@ -64,14 +93,30 @@ const VSSD: &str = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_Virtua
 pub struct Descriptor {
     /// The standard's generation that the envelope's namespace names; [`Descriptor::render`] writes [`Dialect::V1`].
     pub dialect: Dialect,
+    /// The version that the envelope names (`ovf:version`).
+    pub version: Option<String>,
+    /// The language of its texts (`xml:lang`); `en-US` if there is none.
+    pub locale: Option<String>,
     /// The package's files, in the order that an archive must keep.
     pub files: Vec<File>,
     /// The virtual disks.
     pub disks: Vec<Disk>,
     /// The logical networks.
     pub networks: Vec<Network>,
+    /// The options of deployment.
+    pub deployment_options: Option<DeploymentOptions>,
+    /// Disks that several systems have at once.
+    pub shared_disks: Vec<SharedDisk>,
+    /// The groups that systems are placed in.
+    pub placement_groups: Vec<PlacementGroup>,
+    /// What is encrypted.
+    pub encryption: Option<Encryption>,
+    /// VMware's groups of storage.
+    pub storage_groups: Vec<StorageGroup>,
     /// The one virtual system, or the collection of them.
     pub content: Content,
+    /// The messages in other languages.
+    pub strings: Vec<Strings>,
     /// Sections that stand in the document and are not part of this model, in document order.
     pub unmodelled: Vec<Unmodelled>,
 }
@@ -122,10 +167,18 @@ impl Descriptor {
     pub fn new(system: VirtualSystem) -> Self {
         Descriptor {
             dialect: Dialect::V1,
+            version: None,
+            locale: None,
             files: Vec::new(),
             disks: Vec::new(),
             networks: Vec::new(),
+            deployment_options: None,
+            shared_disks: Vec::new(),
+            placement_groups: Vec::new(),
+            encryption: None,
+            storage_groups: Vec::new(),
             content: Content::System(system),
+            strings: Vec::new(),
             unmodelled: Vec::new(),
         }
     }
@@ -134,8 +187,9 @@ impl Descriptor {
     ///
     /// # Errors
     /// Those of [`Document::parse`]; [`Kind::DescriptorNamespace`] for another kind of document;
-    /// [`Kind::DescriptorStructure`] where a required element or attribute is missing; [`Kind::DescriptorValue`]
-    /// where a number or truth value is none. All with line and column.
+    /// [`Kind::DescriptorAttributeMissing`], [`Kind::DescriptorElementMissing`] and [`Kind::DescriptorStructure`] where
+    /// the whole cannot be understood; [`Kind::DescriptorValue`] where a number or truth value is none. All with line
+    /// and column.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         Self::of_document(&Document::parse(bytes)?)
     }
@@ -143,46 +197,66 @@ impl Descriptor {
     /// Reads a descriptor from a document already parsed; otherwise as [`Descriptor::parse`].
     ///
     /// # Errors
-    /// As [`Descriptor::parse`].
+    /// As [`Descriptor::parse`]: the first of [`Descriptor::examine`]'s.
     pub fn of_document(document: &Document) -> Result<Self, Error> {
+        let (descriptor, faults) = Self::examine(document);
+        match (descriptor, faults.into_iter().next()) {
+            (Some(descriptor), None) => Ok(descriptor),
+            (_, Some(fault)) => Err(fault),
+            (None, None) => Err(Error::new(Kind::DescriptorStructure, "the document is empty")),
+        }
+    }
+
+    /// Reads as much of a descriptor as can be understood, with everything that cannot, in document order.
+    ///
+    /// What was faulty is empty, 0 or its default in the result, which is for finding further faults and not for use.
+    /// There is none where the document is no envelope or has no content.
+    pub fn examine(document: &Document) -> (Option<Self>, Vec<Error>) {
         let root = document.root();
         let dialect = root
             .namespace()
             .and_then(Dialect::of_namespace)
             .filter(|_| root.local_name() == "Envelope");
-        let dialect = dialect.ok_or_else(|| {
+        let Some(dialect) = dialect else {
             let namespace = root.namespace().unwrap_or("no namespace");
             let name = root.local_name();
-            root.error(
-                Kind::DescriptorNamespace,
-                format!("{} in {} is not an OVF envelope", quoted(name), quoted(namespace)),
-            )
-        })?;
+            let reason = format!("{} in {} is not an OVF envelope", quoted(name), quoted(namespace));
+            return (None, vec![root.error(Kind::DescriptorNamespace, reason)]);
+        };
         let mut parts = Parts::default();
         for section in sections(root) {
-            parts.take(&section)?;
+            parts.take(&section);
         }
-        let content = parts.content.ok_or_else(|| {
-            root.error(
-                Kind::DescriptorStructure,
-                "the envelope has no VirtualSystem or VirtualSystemCollection",
-            )
-        })?;
-        Ok(Descriptor {
-            dialect,
-            files: parts.files,
-            disks: parts.disks,
-            networks: parts.networks,
+        let Parts {
+            mut faults,
             content,
-            unmodelled: parts.unmodelled,
-        })
+            descriptor: read,
+        } = parts;
+        let Some(content) = content else {
+            let reason = "the envelope has no VirtualSystem or VirtualSystemCollection";
+            faults.note(root.error(Kind::DescriptorElementMissing, reason));
+            return (None, faults.into_all());
+        };
+        let descriptor = Descriptor {
+            dialect,
+            version: element::owned(root, "version"),
+            locale: root.attribute(crate::xml::XML, "lang").map(str::to_owned),
+            content,
+            ..read
+        };
+        (Some(descriptor), faults.into_all())
     }
 
     /// The descriptor as an OVF 1.1 document.
     ///
     /// # Errors
-    /// [`Kind::XmlCharacter`] if a text holds a character that XML cannot carry.
+    /// [`Kind::XmlCharacter`] if a text holds a character that XML cannot carry; [`Kind::DescriptorStructure`] for a
+    /// section that this writer does not write: nothing is left out in silence.
     pub fn render(&self) -> Result<Vec<u8>, Error> {
+        if let Some(section) = self.unwritten() {
+            let reason = format!("{section} is not written: change the document it was read from instead");
+            return Err(Error::new(Kind::DescriptorStructure, reason));
+        }
         let mut writer = Writer::new();
         let namespaces = [
             ("xmlns", ENVELOPE_1),
@@ -191,7 +265,12 @@ impl Descriptor {
             ("xmlns:vssd", VSSD),
             ("xmlns:vmw", VMW),
         ];
-        writer.element("Envelope", &namespaces, |writer| {
+        let own = [("ovf:version", &self.version), ("xml:lang", &self.locale)];
+        let own = own
+            .iter()
+            .filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+        let attributes: Vec<_> = namespaces.into_iter().chain(own).collect();
+        writer.element("Envelope", &attributes, |writer| {
             references::write(&self.files, writer);
             if !self.disks.is_empty() {
                 disk::write(&self.disks, writer);
@@ -204,9 +283,32 @@ impl Descriptor {
         writer.finish()
     }
 
+    /// A section that [`Descriptor::render`] would lose.
+    fn unwritten(&self) -> Option<&str> {
+        let own = [
+            ("Strings", !self.strings.is_empty()),
+            ("DeploymentOptionSection", self.deployment_options.is_some()),
+            ("SharedDiskSection", !self.shared_disks.is_empty()),
+            ("PlacementGroupSection", !self.placement_groups.is_empty()),
+            ("EncryptionSection", self.encryption.is_some()),
+            ("StorageGroupSection", !self.storage_groups.is_empty()),
+        ];
+        let lost = own
+            .into_iter()
+            .find_map(|(name, is_there)| is_there.then_some(name));
+        let foreign = self.unmodelled.first().map(|section| section.name.as_str());
+        lost.or(foreign).or_else(|| self.content.unwritten())
+    }
+
     /// Every virtual system, those in nested collections included, in document order.
     pub fn systems(&self) -> Vec<&VirtualSystem> {
         self.content.systems()
+    }
+
+    /// The deployment option that applies where none is chosen.
+    pub fn default_option(&self) -> Option<&str> {
+        let options = self.deployment_options.as_ref()?;
+        options.default().map(|option| option.id.as_str())
     }
 
     /// Every property under its key in the environment document, `[class.]key[.instance]`, in document order.
@@ -232,6 +334,12 @@ impl Descriptor {
         self.disks.iter().find(|disk| disk.id == id)
     }
 
+    /// The disks of the DiskSection and the shared ones.
+    pub fn all_disks(&self) -> impl Iterator<Item = &Disk> {
+        let shared = self.shared_disks.iter().map(|shared| &shared.disk);
+        self.disks.iter().chain(shared)
+    }
+
     /// Everything that is referred to and not there, and every identifier used twice.
     ///
     /// Findings are [`Kind::DescriptorReference`] and [`Kind::DescriptorDuplicate`], in document order by noun; an
@@ -242,34 +350,55 @@ impl Descriptor {
 }
 
 /// What the envelope's sections have given so far.
-#[derive(Default)]
 struct Parts {
-    files: Vec<File>,
-    disks: Vec<Disk>,
-    networks: Vec<Network>,
+    /// All but the content.
+    descriptor: Descriptor,
     content: Option<Content>,
-    unmodelled: Vec<Unmodelled>,
+    faults: Faults,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Parts {
+            descriptor: Descriptor::new(VirtualSystem::default()),
+            content: None,
+            faults: Faults::default(),
+        }
+    }
 }
 
 impl Parts {
-    fn take(&mut self, section: &Section<'_>) -> Result<(), Error> {
-        let element = section.element;
-        match section.standard_name() {
-            Some("References") => self.files = references::read(element)?,
-            Some("DiskSection") => self.disks.extend(disk::read(element)?),
-            Some("NetworkSection") => self.networks.extend(network::read(element)?),
-            Some("VirtualSystem" | "VirtualSystemCollection") => {
-                if self.content.is_some() {
-                    return Err(element.error(
-                        Kind::DescriptorStructure,
-                        "the envelope has a second content element",
-                    ));
-                }
-                self.content = Some(Content::read(section, &mut self.unmodelled)?);
-            }
-            _ => self.unmodelled.push(Unmodelled::of(section)),
+    fn take(&mut self, section: &Section<'_>) {
+        let (element, faults, read) = (section.element, &mut self.faults, &mut self.descriptor);
+        if section.vmware_name() == Some("StorageGroupSection") {
+            return read.storage_groups.push(StorageGroup::read(element));
         }
-        Ok(())
+        if element.namespace() == Some(STRINGS) && section.name == "Strings" {
+            return read.strings.push(Strings::read(element, faults));
+        }
+        match section.standard_name() {
+            Some("References") => read.files.extend(references::read(element, faults)),
+            Some("DiskSection") => read.disks.extend(disk::read(element, faults)),
+            Some("NetworkSection") => read.networks.extend(network::read(element, faults)),
+            Some("DeploymentOptionSection") => {
+                read.deployment_options = Some(DeploymentOptions::read(element, faults));
+            }
+            Some("SharedDiskSection") => read.shared_disks.extend(shared_disk::read(element, faults)),
+            Some("PlacementGroupSection") => {
+                read.placement_groups.push(PlacementGroup::read(element, faults))
+            }
+            Some("EncryptionSection") => read.encryption = Some(Encryption::read(element)),
+            Some("Strings") => read.strings.push(Strings::read(element, faults)),
+            Some("VirtualSystem" | "VirtualSystemCollection") => {
+                let content = Content::read(section, &mut read.unmodelled, faults);
+                if self.content.is_some() {
+                    let reason = "the envelope has a second content element";
+                    return faults.note(element.error(Kind::DescriptorStructure, reason));
+                }
+                self.content = Some(content);
+            }
+            _ => read.unmodelled.push(Unmodelled::of(section)),
+        }
     }
 }
 

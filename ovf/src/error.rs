@@ -207,10 +207,16 @@ kinds! {
     XmlLimit => "xml.limit",
     /// A text holds a character that XML 1.0 cannot carry.
     XmlCharacter => "xml.character",
+    /// A change that a document cannot take.
+    XmlEdit => "xml.edit",
     /// The root element or its namespace is not an OVF envelope's.
     DescriptorNamespace => "descriptor.namespace",
-    /// An element or attribute that the standard requires is missing, or stands where it may not.
+    /// An element stands twice where it may stand once.
     DescriptorStructure => "descriptor.structure",
+    /// An attribute that the standard requires is missing.
+    DescriptorAttributeMissing => "descriptor.attribute-missing",
+    /// An element that the standard requires is missing.
+    DescriptorElementMissing => "descriptor.element-missing",
     /// An attribute or element has a value outside its type.
     DescriptorValue => "descriptor.value",
     /// An identifier that must be unique is used twice.

@@ -145,7 +145,7 @@ pub(crate) fn descriptor(sizes: [u64; 2]) -> Descriptor {
     };
     let network = Network {
         name: "VM \"Network\"".to_owned(),
-        description: Some("<net>".to_owned()),
+        description: Some("<net>".into()),
         ..Network::default()
     };
     Descriptor {
@@ -162,25 +162,25 @@ pub(crate) fn descriptor(sizes: [u64; 2]) -> Descriptor {
 fn system() -> VirtualSystem {
     VirtualSystem {
         id: "node".to_owned(),
-        info: "A & B".to_owned(),
-        name: Some("Node <1>".to_owned()),
+        info: "A & B".into(),
+        name: Some("Node <1>".into()),
         annotation: Some(Annotation {
-            info: "Remark".to_owned(),
-            text: "line\nline ]]>".to_owned(),
+            info: "Remark".into(),
+            text: "line\nline ]]>".into(),
             ..Annotation::default()
         }),
         products: vec![product()],
         eulas: vec![Eula {
-            info: "Licence".to_owned(),
-            license: "\u{a9} \"all\"".to_owned(),
+            info: "Licence".into(),
+            license: "\u{a9} \"all\"".into(),
             ..Eula::default()
         }],
         operating_system: Some(OperatingSystem {
             id: 101,
             version: Some("6.1".to_owned()),
             vmw_os_type: Some("other5xLinux64Guest".to_owned()),
-            info: "Guest".to_owned(),
-            description: Some("Linux".to_owned()),
+            info: "Guest".into(),
+            description: Some("Linux".into()),
             ..OperatingSystem::default()
         }),
         hardware: vec![hardware()],
@@ -192,7 +192,7 @@ fn hardware() -> Hardware {
     let mut adapter = Item::ethernet(8, "Adapter 1", "VmxNet3", "VM \"Network\"");
     adapter.config.push(Config::optional("wakeOnLanEnabled", "false"));
     Hardware {
-        info: "Hardware".to_owned(),
+        info: "Hardware".into(),
         transport: vec!["iso".to_owned(), "com.vmware.guestInfo".to_owned()],
         system: Some(SystemSettings {
             element_name: "Family".to_owned(),
@@ -225,9 +225,9 @@ fn product() -> ProductSection {
     let role = Property {
         qualifiers,
         value: Some("a\"b".to_owned()),
-        category: Some("Network & more".to_owned()),
-        label: Some("Role".to_owned()),
-        description: Some("<what>".to_owned()),
+        category: Some("Network & more".into()),
+        label: Some("Role".into()),
+        description: Some("<what>".into()),
         ..Property::new("role", PropertyType::String)
     };
     let secret = Property {
@@ -242,9 +242,9 @@ fn product() -> ProductSection {
     ProductSection {
         class: "com.example".to_owned(),
         instance: "1".to_owned(),
-        info: "Product".to_owned(),
-        product: Some("Small".to_owned()),
-        vendor: Some("Example".to_owned()),
+        info: "Product".into(),
+        product: Some("Small".into()),
+        vendor: Some("Example".into()),
         version: Some("1".to_owned()),
         full_version: Some("1.0.0".to_owned()),
         product_url: Some("https://example.com/?a=1&b=2".to_owned()),

@@ -19,6 +19,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`descriptor`] | the descriptor as types: files, disks, networks, systems, hardware, properties |
+//! | [`conformance`] | rules about descriptors, the standard's and those of importers |
 //! | [`environment`] | the document that tells a guest its properties |
 //! | [`manifest`] | digests, and the manifest's lines |
 //! | [`certificate`] | the signature over the manifest, keys, trust roots |
@@ -33,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 pub mod certificate;
+pub mod conformance;
 pub mod descriptor;
 pub mod environment;
 pub mod error;

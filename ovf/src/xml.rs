@@ -1,14 +1,16 @@
 //! A small strict tree of an XML document that loses nothing.
 //!
 //! [`Document::parse`] keeps the very bytes it was given and lays a tree of spans over them: every node knows which
-//! bytes it is made of, so that [`Document::render`] gives the document back unchanged and an edit can replace one
-//! span and leave every other byte alone. Names are resolved to namespaces, values are unescaped.
+//! bytes it is made of, so that [`Document::render`] gives the document back unchanged, and a change
+//! ([`Document::set_attribute`], [`Document::set_text`]) replaces one span and leaves every other byte alone. Names are
+//! resolved to namespaces, values are unescaped.
 //!
 //! What it stops: DOCTYPE and every entity but the five predefined ones (expansion bombs, files pulled in), documents
 //! above the [`Limits`] (depth, nodes, attributes, size), undeclared prefixes, two attributes of one expanded name,
 //! characters that XML cannot carry, encodings other than UTF-8.
 
 mod character;
+mod edit;
 mod fault;
 mod parse;
 mod position;
@@ -58,6 +60,7 @@ pub struct Document {
     nodes: Vec<NodeData>,
     top: Vec<NodeId>,
     root: NodeId,
+    changes: edit::Changes,
 }
 
 /// A node's place in its document's arena; meaningless in any other document.
@@ -89,6 +92,10 @@ struct ElementData {
     attributes: Vec<Attribute>,
     children: Vec<NodeId>,
     start_tag: Range<usize>,
+    /// Attributes that were read and taken away.
+    removed: Vec<Attribute>,
+    /// The text that was set.
+    text: Option<String>,
 }
 
 /// A name with its namespace.
@@ -116,8 +123,10 @@ pub struct Attribute {
     pub name: Name,
     /// Its value, unescaped and normalised.
     pub value: String,
-    /// The bytes of the value between the quotes, as written.
+    /// The bytes of the value between the quotes, as written; none for an attribute that was added.
     pub value_span: Range<usize>,
+    /// The value as it was read; none for an attribute that was added.
+    read: Option<String>,
 }
 
 impl Document {
@@ -138,10 +147,12 @@ impl Document {
         parse::document(bytes, limits)
     }
 
-    /// The document's bytes: those it was read from.
-    pub fn render(&self) -> Vec<u8> {
-        let mark: &[u8] = if self.bom { BOM } else { b"" };
-        [mark, self.text.as_bytes()].concat()
+    /// Reads a document from a stream, of which no more is taken than the default [`Limits`] allow.
+    ///
+    /// # Errors
+    /// As [`Document::parse`]; [`Kind::Io`].
+    pub fn read(stream: impl std::io::Read) -> Result<Self, Error> {
+        Self::parse(&bytes_of(stream)?)
     }
 
     /// Whether the document began with a UTF-8 byte order mark.
@@ -174,6 +185,19 @@ impl Document {
     fn data(&self, id: NodeId) -> Option<&NodeData> {
         self.nodes.get(id.0 as usize)
     }
+}
+
+/// The bytes of a stream that is a document, up to one more than the default [`Limits`] allow: enough to tell that
+/// there are too many.
+///
+/// # Errors
+/// [`Kind::Io`].
+pub fn bytes_of(stream: impl std::io::Read) -> Result<Vec<u8>, Error> {
+    let most = Limits::default().bytes as u64 + 1;
+    let mut bytes = Vec::new();
+    let read = std::io::Read::read_to_end(&mut std::io::Read::take(stream, most), &mut bytes);
+    read.map_err(|error| Error::io("reading the document", error))?;
+    Ok(bytes)
 }
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -225,7 +249,7 @@ impl<'a> Node<'a> {
         self.id
     }
 
-    /// The very bytes it is made of.
+    /// The very bytes it was read from.
     pub fn source(self) -> &'a str {
         self.document
             .data(self.id)
@@ -313,7 +337,7 @@ impl<'a> Element<'a> {
         })
     }
 
-    /// Everything directly inside it.
+    /// Everything directly inside it, as it was read.
     pub fn nodes(self) -> impl Iterator<Item = Node<'a>> {
         let children = self.data().map_or(&[][..], |data| &data.children);
         children.iter().map(move |id| Node {
@@ -332,6 +356,13 @@ impl<'a> Element<'a> {
 
     /// The text directly inside it, unescaped; elements and comments left out.
     pub fn text(self) -> String {
+        match self.data().and_then(|data| data.text.as_ref()) {
+            Some(text) => text.clone(),
+            None => self.text_as_read(),
+        }
+    }
+
+    fn text_as_read(self) -> String {
         self.nodes()
             .filter_map(|node| match node.kind() {
                 NodeKind::Text(text) => Some(text),

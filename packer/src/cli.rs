@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{build, completions, inspect, keygen, lock, man, run, verify};
+use crate::command::{build, completions, inspect, keygen, lock, man, run, validate, verify};
 
 /// Build, check, sign and run OVF/OVA virtual appliances.
 #[derive(Debug, Parser)]
@@ -19,6 +19,7 @@ const EXIT_CODES: &str = "\
 First steps:
   ova keygen keys                              keys for development
   ova build appliance.toml -o node.ova --sign keys/key.pem --cert keys/cert.pem
+  ova validate node.ova                        what is wrong, by which rule, and what to do
   ova verify node.ova --trust keys/ca.pem      digests, signature, chain
   ova run node.ova --forward 8443:443          boot it here, in QEMU
 
@@ -30,6 +31,7 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Build(build::Arguments),
+    Validate(validate::Arguments),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
     Run(Box<run::Arguments>),

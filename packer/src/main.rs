@@ -4,6 +4,7 @@
 mod access;
 mod cli;
 mod command;
+mod findings;
 mod progress;
 mod report;
 mod trust;

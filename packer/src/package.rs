@@ -149,7 +149,7 @@ impl Appliance {
     pub fn name(&self) -> String {
         let system = self.system();
         system
-            .and_then(|system| system.name.clone().or(Some(system.id.clone())))
+            .map(|system| system.name.as_deref().unwrap_or(&system.id).to_owned())
             .unwrap_or_default()
     }
 

@@ -287,9 +287,9 @@ impl Property {
             user_configurable: self.user_configurable,
             value: self.default.as_ref().map(|text| text.get_ref().clone()),
             password: self.password,
-            category: self.category.clone(),
-            label: self.label.clone(),
-            description: self.description.clone(),
+            category: self.category.clone().map(Into::into),
+            label: self.label.clone().map(Into::into),
+            description: self.description.clone().map(Into::into),
             ..ovf::descriptor::Property::new(self.key.get_ref(), PropertyType::parse(self.kind.get_ref()))
         })
     }

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::artefacts;
+
 static SKIPPED: AtomicUsize = AtomicUsize::new(0);
 
 /// A counterpart, or nothing where the machine lacks it: the caller then returns. In CI nothing may lack.
@@ -13,9 +15,20 @@ pub fn find(program: &str) -> Option<Command> {
         .iter()
         .map(|folder| Path::new(folder).join(program))
         .find(|path| path.exists());
-    if let Some(path) = found {
-        return Some(Command::new(path));
+    found.map_or_else(|| missing(program), |path| Some(Command::new(path)))
+}
+
+/// COT's Python, from the virtual environment that `scripts/dependencies.sh` makes; otherwise as [`find`].
+pub fn find_cot() -> Option<Command> {
+    let python = artefacts::workspace().join("out/cot/bin/python");
+    if python.exists() {
+        Some(Command::new(python))
+    } else {
+        missing("COT")
     }
+}
+
+fn missing(program: &str) -> Option<Command> {
     assert!(
         std::env::var_os("CI").is_none(),
         "{program} is missing, and CI must not skip"

@@ -11,10 +11,13 @@
 
 pub mod archive;
 pub mod artefacts;
+pub mod corpus;
 pub mod counterpart;
 pub mod disk;
 pub mod ext4;
 pub mod guest;
+pub mod measure;
+pub mod reading;
 pub mod recipe;
 pub mod verdict;
 pub mod web;

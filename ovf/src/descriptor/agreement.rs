@@ -1,15 +1,16 @@
 //! EulaSection and AnnotationSection: texts to be read by people (DSP0243 9.6, 9.4).
 
 use super::element::child_text;
+use super::text::Text;
 use crate::xml::{Element, Origin, Writer};
 
 /// A licence that must be agreed to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Eula {
     /// What the section is for.
-    pub info: String,
+    pub info: Text,
     /// The licence.
-    pub license: String,
+    pub license: Text,
     /// Where it was read.
     pub origin: Origin,
 }
@@ -18,9 +19,9 @@ pub struct Eula {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Annotation {
     /// What the section is for.
-    pub info: String,
+    pub info: Text,
     /// The remark.
-    pub text: String,
+    pub text: Text,
     /// Where it was read.
     pub origin: Origin,
 }
@@ -36,8 +37,8 @@ impl Eula {
 
     pub(super) fn write(&self, writer: &mut Writer) {
         writer.element("EulaSection", &[], |writer| {
-            writer.text("Info", &[], &self.info);
-            writer.text("License", &[], &self.license);
+            self.info.write("Info", writer);
+            self.license.write("License", writer);
         });
     }
 }
@@ -53,8 +54,8 @@ impl Annotation {
 
     pub(super) fn write(&self, writer: &mut Writer) {
         writer.element("AnnotationSection", &[], |writer| {
-            writer.text("Info", &[], &self.info);
-            writer.text("Annotation", &[], &self.text);
+            self.info.write("Info", writer);
+            self.text.write("Annotation", writer);
         });
     }
 }

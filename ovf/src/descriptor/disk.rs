@@ -1,7 +1,7 @@
 //! DiskSection: the virtual disks (DSP0243 9.1).
 
 use super::attributes::Attributes;
-use super::element::{attribute, children, required, size};
+use super::element::{Faults, children, owned, required, size};
 use super::units::{BaseUnit, Units};
 use crate::error::{Error, Kind, quoted};
 use crate::xml::{Element, Origin, Writer};
@@ -65,36 +65,39 @@ impl Disk {
     }
 }
 
-pub(super) fn read(section: Element<'_>) -> Result<Vec<Disk>, Error> {
-    children(section, "Disk").map(disk).collect()
+pub(super) fn read(section: Element<'_>, faults: &mut Faults) -> Vec<Disk> {
+    children(section, "Disk")
+        .map(|element| read_one(element, faults))
+        .collect()
 }
 
-fn disk(element: Element<'_>) -> Result<Disk, Error> {
-    let owned = |name| attribute(element, name).map(str::to_owned);
-    Ok(Disk {
-        id: required(element, "diskId")?.to_owned(),
-        file_ref: owned("fileRef").filter(|reference| !reference.is_empty()),
-        capacity: capacity(element)?,
-        units: owned("capacityAllocationUnits"),
-        format: owned("format"),
-        populated_size: size(element, "populatedSize")?,
-        parent_ref: owned("parentRef").filter(|reference| !reference.is_empty()),
+pub(super) fn read_one(element: Element<'_>, faults: &mut Faults) -> Disk {
+    let reference = |name| owned(element, name).filter(|reference| !reference.is_empty());
+    Disk {
+        id: required(element, "diskId", faults),
+        file_ref: reference("fileRef"),
+        capacity: capacity(element, faults),
+        units: owned(element, "capacityAllocationUnits"),
+        format: owned(element, "format"),
+        populated_size: size(element, "populatedSize", faults),
+        parent_ref: reference("parentRef"),
         origin: element.position().into(),
-    })
+    }
 }
 
-fn capacity(element: Element<'_>) -> Result<Capacity, Error> {
-    let text = required(element, "capacity")?.trim();
+fn capacity(element: Element<'_>, faults: &mut Faults) -> Capacity {
+    let text = required(element, "capacity", faults);
+    let text = text.trim();
     if let Some(key) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
-        return Ok(Capacity::Property(key.to_owned()));
+        return Capacity::Property(key.to_owned());
     }
-    text.parse().map(Capacity::Number).map_err(|_| {
-        let shown = quoted(text);
-        element.error(
-            Kind::DescriptorValue,
-            format!("capacity {shown} is neither a number nor a property"),
-        )
-    })
+    let number = text.parse();
+    // One that is missing has been noted as such.
+    if number.is_err() && owned(element, "capacity").is_some() {
+        let reason = format!("capacity {} is neither a number nor a property", quoted(text));
+        faults.note(element.error(Kind::DescriptorValue, reason));
+    }
+    Capacity::Number(number.unwrap_or_default())
 }
 
 pub(super) fn write(disks: &[Disk], writer: &mut Writer) {

@@ -1,13 +1,34 @@
 //! Reading a descriptor's elements: the same questions asked of every dialect.
 
-use super::Dialect;
+use super::text::Text;
+use super::{Dialect, VMW};
 use crate::error::{Error, Kind, quoted};
 use crate::xml::Element;
 
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const CIM: &str = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_";
 
+/// Enough to mend a descriptor by; one that has more is not one by mistake.
+const MAX_FAULTS: usize = 1000;
+
+/// What was wrong on the way, in document order.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Error>);
+
+impl Faults {
+    pub(super) fn note(&mut self, error: Error) {
+        if self.0.len() < MAX_FAULTS {
+            self.0.push(error);
+        }
+    }
+
+    pub(super) fn into_all(self) -> Vec<Error> {
+        self.0
+    }
+}
+
 /// A section or content element.
+#[derive(Clone, Copy)]
 pub(super) struct Section<'a> {
     pub(super) element: Element<'a>,
     /// The name that OVF 1.x gives it; its own name if it is not the standard's.
@@ -21,27 +42,39 @@ impl<'a> Section<'a> {
         self.standard.then_some(self.name)
     }
 
+    /// The name, if the element is VMware's.
+    pub(super) fn vmware_name(&self) -> Option<&'a str> {
+        (self.element.namespace() == Some(VMW)).then_some(self.name)
+    }
+
+    /// An attribute in VMware's namespace.
+    pub(super) fn vmware_attribute(&self, name: &str) -> Option<String> {
+        self.element.attribute(VMW, name).map(str::to_owned)
+    }
+
     /// `ovf:required`: true unless said otherwise.
     pub(super) fn is_required(&self) -> bool {
         !matches!(attribute(self.element, "required"), Some("false" | "0"))
     }
 }
 
-/// The elements directly inside `parent`; 0.9 and oVirt say `Section xsi:type="ovf:DiskSection_Type"`.
+/// The name that OVF 1.x gives a section or content element; 0.9 and oVirt say `Section xsi:type="ovf:DiskSection_Type"`.
+pub fn section_name(element: Element<'_>) -> &str {
+    let typed = element
+        .attribute(XSI, "type")
+        .filter(|_| matches!(element.local_name(), "Section" | "Content"));
+    typed.map_or(element.local_name(), |kind| {
+        let local = kind.rsplit(':').next().unwrap_or(kind);
+        local.strip_suffix("_Type").unwrap_or(local)
+    })
+}
+
+/// The elements directly inside `parent`.
 pub(super) fn sections(parent: Element<'_>) -> impl Iterator<Item = Section<'_>> {
-    parent.children().map(|element| {
-        let typed = element
-            .attribute(XSI, "type")
-            .filter(|_| matches!(element.local_name(), "Section" | "Content"));
-        let name = typed.map_or(element.local_name(), |kind| {
-            let local = kind.rsplit(':').next().unwrap_or(kind);
-            local.strip_suffix("_Type").unwrap_or(local)
-        });
-        Section {
-            element,
-            name,
-            standard: is_envelope(element),
-        }
+    parent.children().map(|element| Section {
+        element,
+        name: section_name(element),
+        standard: is_envelope(element),
     })
 }
 
@@ -64,14 +97,14 @@ pub(super) fn child<'a>(parent: Element<'a>, name: &'static str) -> Option<Eleme
     children(parent, name).next()
 }
 
-/// The text of that child; empty if there is none.
-pub(super) fn child_text(parent: Element<'_>, name: &'static str) -> String {
-    child(parent, name).map(Element::text).unwrap_or_default()
+/// The message of that child; empty if there is none.
+pub(super) fn child_text(parent: Element<'_>, name: &'static str) -> Text {
+    optional_text(parent, name).unwrap_or_default()
 }
 
-/// The text of that child, if there is one.
-pub(super) fn optional_text(parent: Element<'_>, name: &'static str) -> Option<String> {
-    child(parent, name).map(Element::text)
+/// The message of that child, if there is one.
+pub(super) fn optional_text(parent: Element<'_>, name: &'static str) -> Option<Text> {
+    child(parent, name).map(Text::read)
 }
 
 /// The value of the standard's attribute `name`, with prefix or bare.
@@ -90,40 +123,59 @@ pub(super) fn attribute<'a>(element: Element<'a>, name: &str) -> Option<&'a str>
         .map(|it| it.value.as_str())
 }
 
-/// That attribute, or an error that it is missing.
-pub(super) fn required<'a>(element: Element<'a>, name: &str) -> Result<&'a str, Error> {
-    attribute(element, name).ok_or_else(|| {
-        element.error(
-            Kind::DescriptorStructure,
-            format!("{} has no attribute {name}", element.local_name()),
-        )
-    })
+/// That attribute, owned, if it is there.
+pub(super) fn owned(element: Element<'_>, name: &str) -> Option<String> {
+    attribute(element, name).map(str::to_owned)
+}
+
+/// That attribute; a fault, and empty, where it is missing.
+pub(super) fn required(element: Element<'_>, name: &str, faults: &mut Faults) -> String {
+    attribute(element, name).map_or_else(
+        || {
+            let reason = format!("{} has no attribute {name}", element.local_name());
+            faults.note(element.error(Kind::DescriptorAttributeMissing, reason));
+            String::new()
+        },
+        str::to_owned,
+    )
 }
 
 /// That attribute as a truth value (XML Schema's four spellings, in any case); `default` if there is none.
-pub(super) fn boolean(element: Element<'_>, name: &str, default: bool) -> Result<bool, Error> {
-    match attribute(element, name) {
-        None => Ok(default),
-        Some(text) => truth(text).ok_or_else(|| not_a(element, name, "truth value", text)),
+pub(super) fn boolean(element: Element<'_>, name: &str, default: bool, faults: &mut Faults) -> bool {
+    let Some(text) = attribute(element, name) else {
+        return default;
+    };
+    truth(text).unwrap_or_else(|| {
+        faults.note(not_a(element, name, "truth value", text));
+        default
+    })
+}
+
+/// That attribute as a whole number, if it is there.
+pub(super) fn number<T: std::str::FromStr>(
+    element: Element<'_>,
+    name: &str,
+    faults: &mut Faults,
+) -> Option<T> {
+    let text = attribute(element, name)?;
+    let number = text.trim().parse().ok();
+    if number.is_none() {
+        faults.note(not_a(element, name, "whole number in range", text));
     }
+    number
 }
 
 /// That attribute as a number of bytes. A negative one is what some tools write for "unknown", and read as none.
-pub(super) fn size(element: Element<'_>, name: &str) -> Result<Option<u64>, Error> {
-    match attribute(element, name).map(str::trim) {
-        None => Ok(None),
-        Some(text)
-            if text
-                .strip_prefix('-')
-                .is_some_and(|digits| digits.parse::<u64>().is_ok()) =>
-        {
-            Ok(None)
-        }
-        Some(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| not_a(element, name, "number of bytes", text)),
+pub(super) fn size(element: Element<'_>, name: &str, faults: &mut Faults) -> Option<u64> {
+    let text = attribute(element, name)?.trim();
+    let unknown = text
+        .strip_prefix('-')
+        .is_some_and(|digits| digits.parse::<u64>().is_ok());
+    let number = text.parse().ok();
+    if number.is_none() && !unknown {
+        faults.note(not_a(element, name, "number of bytes", text));
     }
+    number
 }
 
 /// The text of a CIM child (`rasd:`, `vssd:`, `sasd:`, `epasd:`), by any of its spellings.
@@ -131,12 +183,16 @@ pub(super) fn cim<'a>(
     parent: Element<'a>,
     names: &'static [&'static str],
 ) -> impl Iterator<Item = Element<'a>> {
-    parent.children().filter(move |child| {
-        names.contains(&child.local_name())
-            && child
-                .namespace()
-                .is_none_or(|it| it.starts_with(CIM) || Dialect::of_namespace(it).is_some())
-    })
+    parent
+        .children()
+        .filter(move |child| names.contains(&child.local_name()) && is_cim(*child))
+}
+
+/// Whether an element is of one of CIM's classes, or in no namespace of its own.
+pub(super) fn is_cim(element: Element<'_>) -> bool {
+    element
+        .namespace()
+        .is_none_or(|it| it.starts_with(CIM) || Dialect::of_namespace(it).is_some())
 }
 
 /// The text of the first such child that has one.
@@ -146,30 +202,44 @@ pub(super) fn cim_text(parent: Element<'_>, names: &'static [&'static str]) -> O
         .find(|text| !text.is_empty())
 }
 
-/// The first such child as a whole number.
+/// The first such child that has a text as a whole number.
 pub(super) fn cim_number<T: std::str::FromStr>(
     parent: Element<'_>,
     names: &'static [&'static str],
-) -> Result<Option<T>, Error> {
-    let Some(child) = cim(parent, names).find(|child| !child.text().trim().is_empty()) else {
-        return Ok(None);
-    };
-    let text = child.text();
-    let number = text.trim().parse().map(Some);
-    number.map_err(|_| not_a(child, child.local_name(), "whole number in range", text.trim()))
+    faults: &mut Faults,
+) -> Option<T> {
+    cim_value(
+        parent,
+        names,
+        "whole number in range",
+        |text| text.parse().ok(),
+        faults,
+    )
 }
 
-/// The first such child as a truth value.
+/// The first such child that has a text as a truth value.
 pub(super) fn cim_boolean(
     parent: Element<'_>,
     names: &'static [&'static str],
-) -> Result<Option<bool>, Error> {
-    let Some(child) = cim(parent, names).find(|child| !child.text().trim().is_empty()) else {
-        return Ok(None);
-    };
+    faults: &mut Faults,
+) -> Option<bool> {
+    cim_value(parent, names, "truth value", truth, faults)
+}
+
+fn cim_value<T>(
+    parent: Element<'_>,
+    names: &'static [&'static str],
+    what: &str,
+    read: impl Fn(&str) -> Option<T>,
+    faults: &mut Faults,
+) -> Option<T> {
+    let child = cim(parent, names).find(|child| !child.text().trim().is_empty())?;
     let text = child.text();
-    let value = truth(&text).map(Some);
-    value.ok_or_else(|| not_a(child, child.local_name(), "truth value", text.trim()))
+    let value = read(text.trim());
+    if value.is_none() {
+        faults.note(not_a(child, child.local_name(), what, text.trim()));
+    }
+    value
 }
 
 pub(super) fn not_a(element: Element<'_>, name: &str, what: &str, text: &str) -> Error {

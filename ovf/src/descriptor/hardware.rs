@@ -1,10 +1,12 @@
 //! VirtualHardwareSection: what a virtual system is made of (DSP0243 8).
 
+use std::collections::HashMap;
+
 use super::VMW;
 use super::attributes::Attributes;
-use super::element::{attribute, boolean, child, child_text, cim_text, is_envelope};
-use super::item::{self, Item};
-use crate::error::Error;
+use super::element::{Faults, attribute, boolean, child, child_text, cim_text, is_envelope, owned};
+use super::item::{self, Item, ItemClass};
+use super::text::Text;
 use crate::xml::{Element, Origin, Writer};
 
 /// The virtual hardware of a system.
@@ -13,7 +15,7 @@ pub struct Hardware {
     /// The section's name, where a system has several.
     pub id: Option<String>,
     /// What the section is for.
-    pub info: String,
+    pub info: Text,
     /// How the environment document gets into the guest: `iso`, `com.vmware.guestInfo`.
     pub transport: Vec<String>,
     /// The virtual machine as a whole.
@@ -63,11 +65,12 @@ impl Config {
         }
     }
 
-    pub(super) fn read_all(parent: Element<'_>) -> Result<Vec<Config>, Error> {
+    pub(super) fn read_all(parent: Element<'_>, faults: &mut Faults) -> Vec<Config> {
         let ours = |element: &Element<'_>| {
             element.namespace() == Some(VMW) && matches!(element.local_name(), "Config" | "ExtraConfig")
         };
-        parent.children().filter(ours).map(config).collect()
+        let configs = parent.children().filter(ours);
+        configs.map(|element| config(element, faults)).collect()
     }
 
     pub(super) fn write(&self, writer: &mut Writer) {
@@ -86,36 +89,68 @@ impl Config {
     }
 }
 
-fn config(element: Element<'_>) -> Result<Config, Error> {
+fn config(element: Element<'_>, faults: &mut Faults) -> Config {
     // A vendor's extension decides nothing about the rest: what is missing in it is read as empty.
     let field = |name: &str| element.attribute(VMW, name).unwrap_or_default().to_owned();
-    Ok(Config {
+    Config {
         key: field("key"),
         value: field("value"),
-        required: boolean(element, "required", true)?,
+        required: boolean(element, "required", true, faults),
         extra: element.local_name() == "ExtraConfig",
-    })
+    }
 }
 
 impl Hardware {
-    pub(super) fn read(element: Element<'_>) -> Result<Self, Error> {
+    /// The devices under a deployment option, in document order (DSP0243 9.8): those for every option and those for this
+    /// one, which take the place of others of the same instance number. Bounds of ranges (8.4) are no devices.
+    pub fn items_under(&self, option: Option<&str>) -> Vec<&Item> {
+        let applies = |item: &&Item| match item.configurations() {
+            None => true,
+            Some(mut names) => names.any(|name| Some(name) == option),
+        };
+        let is_amount = |item: &&Item| matches!(item.bound.as_deref(), None | Some("normal"));
+        let mut items: Vec<&Item> = Vec::new();
+        let mut places = HashMap::new();
+        for item in self.items.iter().filter(applies).filter(is_amount) {
+            match places.get(item.instance_id.as_str()) {
+                Some(place) if item.configuration.is_some() => items[*place] = item,
+                Some(_) => {}
+                None => {
+                    places.insert(item.instance_id.as_str(), items.len());
+                    items.push(item);
+                }
+            }
+        }
+        items
+    }
+
+    /// Whether an item's CIM class has a field of this name.
+    pub(crate) fn knows_field(name: &str) -> bool {
+        item::is_field(name)
+    }
+
+    /// Whether an item says what its writer does not write.
+    pub(super) fn is_unwritten(&self) -> bool {
+        let plain = |item: &Item| item.class == ItemClass::Resource && item.settings.is_empty();
+        !self.items.iter().all(plain)
+    }
+
+    pub(super) fn read(element: Element<'_>, faults: &mut Faults) -> Self {
         let transport = attribute(element, "transport").unwrap_or_default();
         let items = ["Item", "StorageItem", "EthernetPortItem"];
-        Ok(Hardware {
-            id: attribute(element, "id")
-                .filter(|id| !id.is_empty())
-                .map(str::to_owned),
+        Hardware {
+            id: owned(element, "id").filter(|id| !id.is_empty()),
             info: child_text(element, "Info"),
             transport: words(transport),
             system: child(element, "System").map(system),
             items: element
                 .children()
                 .filter(|child| items.contains(&child.local_name()) && is_envelope(*child))
-                .map(item::read)
-                .collect::<Result<_, _>>()?,
-            config: Config::read_all(element)?,
+                .map(|item| item::read(item, faults))
+                .collect(),
+            config: Config::read_all(element, faults),
             origin: element.position().into(),
-        })
+        }
     }
 
     pub(super) fn write(&self, writer: &mut Writer) {
@@ -124,7 +159,7 @@ impl Hardware {
             .maybe("ovf:id", self.id.as_ref())
             .maybe("ovf:transport", transport);
         writer.element("VirtualHardwareSection", &attributes.pairs(), |writer| {
-            writer.text("Info", &[], &self.info);
+            self.info.write("Info", writer);
             if let Some(system) = &self.system {
                 system.write(writer);
             }

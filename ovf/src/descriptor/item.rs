@@ -1,7 +1,8 @@
 //! Item: one resource of virtual hardware, a CIM_ResourceAllocationSettingData (DSP0243 8.3).
 
+use super::VMW;
 use super::attributes::Attributes;
-use super::element::{attribute, boolean, cim, cim_boolean, cim_number, cim_text};
+use super::element::{Faults, boolean, cim, cim_boolean, cim_number, cim_text, is_cim, owned};
 use super::hardware::Config;
 use super::units::{BaseUnit, Units};
 use crate::error::{Error, Kind};
@@ -49,6 +50,8 @@ pub struct Item {
     pub address: Option<String>,
     /// Place on the parent's bus, from 0.
     pub address_on_parent: Option<String>,
+    /// Which of the standard's elements it is.
+    pub class: ItemClass,
     /// The unit of `virtual_quantity`, `reservation` and `limit`.
     pub allocation_units: Option<String>,
     /// Whether the device is connected at power on.
@@ -87,8 +90,25 @@ pub struct Item {
     pub bound: Option<String>,
     /// VMware's settings of the device.
     pub config: Vec<Config>,
+    /// Cores of each socket, for processors (`vmw:CoresPerSocket`).
+    pub cores_per_socket: Option<u32>,
+    /// What else CIM's class says of it, by name, in document order: `PoolID`, `AutomaticDeallocation`, and what
+    /// CIM_StorageAllocationSettingData and CIM_EthernetPortAllocationSettingData add.
+    pub settings: Vec<(String, String)>,
     /// Where it was read.
     pub origin: Origin,
+}
+
+/// The element that an item is, and by it CIM's class of its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ItemClass {
+    /// `Item`: CIM_ResourceAllocationSettingData.
+    #[default]
+    Resource,
+    /// `StorageItem`, OVF 2.x: CIM_StorageAllocationSettingData.
+    Storage,
+    /// `EthernetPortItem`, OVF 2.x: CIM_EthernetPortAllocationSettingData.
+    EthernetPort,
 }
 
 impl Default for Item {
@@ -96,6 +116,7 @@ impl Default for Item {
         Item {
             address: None,
             address_on_parent: None,
+            class: ItemClass::Resource,
             allocation_units: None,
             automatic_allocation: None,
             caption: None,
@@ -115,6 +136,8 @@ impl Default for Item {
             configuration: None,
             bound: None,
             config: Vec::new(),
+            cores_per_socket: None,
+            settings: Vec::new(),
             origin: Origin::default(),
         }
     }
@@ -254,6 +277,12 @@ impl Item {
         }
     }
 
+    /// The deployment options that the item is for; none if it is for all.
+    pub fn configurations(&self) -> Option<impl Iterator<Item = &str>> {
+        let names = self.configuration.as_deref()?;
+        Some(names.split([' ', ',']).filter(|name| !name.is_empty()))
+    }
+
     /// What the device is backed by, if anything.
     pub fn host_resource(&self) -> Option<HostResource> {
         self.host_resources.first().map(|text| HostResource::parse(text))
@@ -282,6 +311,10 @@ impl Item {
             .maybe("ovf:bound", self.bound.as_ref());
         writer.element("Item", &attributes.pairs(), |writer| {
             self.write_fields(writer);
+            if let Some(cores) = self.cores_per_socket {
+                let optional = [("ovf:required", "false")];
+                writer.text("vmw:CoresPerSocket", &optional, &cores.to_string());
+            }
             for config in &self.config {
                 config.write(writer);
             }
@@ -330,41 +363,139 @@ impl Item {
     }
 }
 
-pub(super) fn read(element: Element<'_>) -> Result<Item, Error> {
+/// The fields of an item that have a name of their own, in every spelling.
+const FIELDS: [&str; 20] = [
+    "Address",
+    "BusNumber",
+    "AddressOnParent",
+    "AllocationUnits",
+    "AutomaticAllocation",
+    "Caption",
+    "Connection",
+    "Description",
+    "ElementName",
+    "HostResource",
+    "InstanceID",
+    "InstanceId",
+    "Limit",
+    "Parent",
+    "Reservation",
+    "ResourceSubType",
+    "ResourceType",
+    "VirtualQuantity",
+    "Weight",
+    "CoresPerSocket",
+];
+
+/// What else CIM 2.22 has in the three classes of items.
+const OTHER_FIELDS: [&str; 43] = [
+    "AutomaticDeallocation",
+    "ChangeableType",
+    "ConfigurationName",
+    "ConsumerVisibility",
+    "Generation",
+    "InstanceID",
+    "MappingBehavior",
+    "OtherResourceType",
+    "PoolID",
+    "SoID",
+    "SoOrgID",
+    "VirtualQuantityUnits",
+    "Access",
+    "HostExtentName",
+    "HostExtentNameFormat",
+    "HostExtentNameNamespace",
+    "HostExtentStartingAddress",
+    "HostResourceBlockSize",
+    "OtherHostExtentNameFormat",
+    "OtherHostExtentNameNamespace",
+    "VirtualResourceBlockSize",
+    "DefaultPortVID",
+    "DefaultPriority",
+    "DesiredVLANEndpointMode",
+    "GroupID",
+    "ManagerID",
+    "NetworkPortProfileID",
+    "NetworkPortProfileIDType",
+    "OtherEndpointMode",
+    "OtherNetworkPortProfileIDTypeInfo",
+    "PortCorrelationID",
+    "PortVID",
+    "Promiscuous",
+    "ReceiveBandwidthLimit",
+    "ReceiveBandwidthReservation",
+    "SourceMACFilteringEnabled",
+    "VSITypeID",
+    "VSITypeIDVersion",
+    "VirtualSwitchClass",
+    "CommunicationStatus",
+    "AllowedPriorities",
+    "AllowedToReceiveMACAddresses",
+    "AllowedToTransmitMACAddresses",
+];
+
+/// Whether the classes of items have a field of this name.
+pub(super) fn is_field(name: &str) -> bool {
+    FIELDS.contains(&name) || OTHER_FIELDS.contains(&name)
+}
+
+pub(super) fn read(element: Element<'_>, faults: &mut Faults) -> Item {
     let all = |names| -> Vec<String> {
-        cim(element, names)
-            .map(Element::text)
-            .filter(|it| !it.is_empty())
-            .collect()
+        let texts = cim(element, names).map(Element::text);
+        texts.filter(|it| !it.is_empty()).collect()
     };
     let caption = cim_text(element, &["Caption"]);
     let element_name = cim_text(element, &["ElementName"]);
-    Ok(Item {
+    let instance_id = cim_text(element, &["InstanceID", "InstanceId"]);
+    if instance_id.is_none() {
+        faults.note(element.error(
+            Kind::DescriptorElementMissing,
+            "a hardware item has no InstanceID",
+        ));
+    }
+    let others = element.children().filter(|child| is_cim(*child));
+    Item {
+        class: match element.local_name() {
+            "StorageItem" => ItemClass::Storage,
+            "EthernetPortItem" => ItemClass::EthernetPort,
+            _ => ItemClass::Resource,
+        },
         address: cim_text(element, &["Address", "BusNumber"]),
         address_on_parent: cim_text(element, &["AddressOnParent"]),
         allocation_units: cim_text(element, &["AllocationUnits"]),
-        automatic_allocation: cim_boolean(element, &["AutomaticAllocation"])?,
+        automatic_allocation: cim_boolean(element, &["AutomaticAllocation"], faults),
         connections: all(&["Connection"]),
         description: cim_text(element, &["Description"]),
         // OVF 0.9 and OVF 2.0 from VirtualBox name devices by their caption.
         element_name: element_name.or_else(|| caption.clone()).unwrap_or_default(),
         caption,
         host_resources: all(&["HostResource"]),
-        instance_id: cim_text(element, &["InstanceID", "InstanceId"])
-            .ok_or_else(|| element.error(Kind::DescriptorStructure, "a hardware item has no InstanceID"))?,
-        limit: cim_number(element, &["Limit"])?,
+        instance_id: instance_id.unwrap_or_default(),
+        limit: cim_number(element, &["Limit"], faults),
         parent: cim_text(element, &["Parent"]),
-        reservation: cim_number(element, &["Reservation"])?,
+        reservation: cim_number(element, &["Reservation"], faults),
         resource_sub_type: cim_text(element, &["ResourceSubType"]),
-        resource_type: cim_number(element, &["ResourceType"])?.map(ResourceType),
-        virtual_quantity: cim_number(element, &["VirtualQuantity"])?,
-        weight: cim_number(element, &["Weight"])?,
-        required: boolean(element, "required", true)?,
-        configuration: attribute(element, "configuration").map(str::to_owned),
-        bound: attribute(element, "bound").map(str::to_owned),
-        config: Config::read_all(element)?,
+        resource_type: cim_number(element, &["ResourceType"], faults).map(ResourceType),
+        virtual_quantity: cim_number(element, &["VirtualQuantity"], faults),
+        weight: cim_number(element, &["Weight"], faults),
+        required: boolean(element, "required", true, faults),
+        configuration: owned(element, "configuration"),
+        bound: owned(element, "bound"),
+        config: Config::read_all(element, faults),
+        cores_per_socket: cores_per_socket(element),
+        settings: others
+            .filter(|child| !FIELDS.contains(&child.local_name()))
+            .map(|child| (child.local_name().to_owned(), child.text().trim().to_owned()))
+            .collect(),
         origin: element.position().into(),
-    })
+    }
+}
+
+/// VMware's extension decides nothing about the rest: one that is no number is read as none.
+fn cores_per_socket(element: Element<'_>) -> Option<u32> {
+    let mut children = element.children();
+    let ours = children.find(|it| it.local_name() == "CoresPerSocket" && it.namespace() == Some(VMW))?;
+    ours.text().trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! NetworkSection: the logical networks (DSP0243 9.2).
 
-use super::element::{children, optional_text, required};
-use crate::error::Error;
+use super::element::{Faults, children, optional_text, required};
+use super::text::Text;
 use crate::xml::{Element, Origin, Writer};
 
 /// A logical network that adapters connect to by name.
@@ -10,19 +10,17 @@ pub struct Network {
     /// Its name.
     pub name: String,
     /// What it is for.
-    pub description: Option<String>,
+    pub description: Option<Text>,
     /// Where it was read.
     pub origin: Origin,
 }
 
-pub(super) fn read(section: Element<'_>) -> Result<Vec<Network>, Error> {
+pub(super) fn read(section: Element<'_>, faults: &mut Faults) -> Vec<Network> {
     children(section, "Network")
-        .map(|element| {
-            Ok(Network {
-                name: required(element, "name")?.to_owned(),
-                description: optional_text(element, "Description"),
-                origin: element.position().into(),
-            })
+        .map(|element| Network {
+            name: required(element, "name", faults),
+            description: optional_text(element, "Description"),
+            origin: element.position().into(),
         })
         .collect()
 }
@@ -34,9 +32,7 @@ pub(super) fn write(networks: &[Network], writer: &mut Writer) {
             let attributes = [("ovf:name", network.name.as_str())];
             match &network.description {
                 Some(text) => {
-                    writer.element("Network", &attributes, |writer| {
-                        writer.text("Description", &[], text)
-                    });
+                    writer.element("Network", &attributes, |writer| text.write("Description", writer));
                 }
                 None => writer.empty("Network", &attributes),
             }

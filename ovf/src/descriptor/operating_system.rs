@@ -2,8 +2,8 @@
 
 use super::VMW;
 use super::attributes::Attributes;
-use super::element::{attribute, child_text, not_a, optional_text, required};
-use crate::error::Error;
+use super::element::{Faults, child_text, number, optional_text, owned, required};
+use super::text::Text;
 use crate::xml::{Element, Origin, Writer};
 
 /// The operating system of a virtual system.
@@ -16,26 +16,23 @@ pub struct OperatingSystem {
     /// VMware's name for it, such as `other5xLinux64Guest`.
     pub vmw_os_type: Option<String>,
     /// What the section is for, to people whose tool does not know it.
-    pub info: String,
+    pub info: Text,
     /// Its name to people.
-    pub description: Option<String>,
+    pub description: Option<Text>,
     /// Where it was read.
     pub origin: Origin,
 }
 
-pub(super) fn read(element: Element<'_>) -> Result<OperatingSystem, Error> {
-    let id = required(element, "id")?;
-    Ok(OperatingSystem {
-        id: id
-            .trim()
-            .parse()
-            .map_err(|_| not_a(element, "id", "number of an operating system", id))?,
-        version: attribute(element, "version").map(str::to_owned),
+pub(super) fn read(element: Element<'_>, faults: &mut Faults) -> OperatingSystem {
+    required(element, "id", faults);
+    OperatingSystem {
+        id: number(element, "id", faults).unwrap_or_default(),
+        version: owned(element, "version"),
         vmw_os_type: element.attribute(VMW, "osType").map(str::to_owned),
         info: child_text(element, "Info"),
         description: optional_text(element, "Description"),
         origin: element.position().into(),
-    })
+    }
 }
 
 impl OperatingSystem {
@@ -45,9 +42,9 @@ impl OperatingSystem {
             .maybe("ovf:version", self.version.as_ref())
             .maybe("vmw:osType", self.vmw_os_type.as_ref());
         writer.element("OperatingSystemSection", &attributes.pairs(), |writer| {
-            writer.text("Info", &[], &self.info);
+            self.info.write("Info", writer);
             if let Some(text) = &self.description {
-                writer.text("Description", &[], text);
+                text.write("Description", writer);
             }
         });
     }

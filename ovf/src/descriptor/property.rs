@@ -1,9 +1,10 @@
 //! Property: one value by which a product is configured (DSP0243 9.5).
 
 use super::attributes::Attributes;
-use super::element::{attribute, boolean, children, optional_text, required};
+use super::element::{Faults, attribute, boolean, children, optional_text, owned, required};
 use super::property_type::PropertyType;
 use super::qualifiers::Qualifiers;
+use super::text::Text;
 use crate::error::{Error, Kind, quoted};
 use crate::xml::{Element, Origin, Writer};
 
@@ -23,11 +24,11 @@ pub struct Property {
     /// Whether its value must not be shown.
     pub password: bool,
     /// The heading it stands under.
-    pub category: Option<String>,
+    pub category: Option<Text>,
     /// Its name to people.
-    pub label: Option<String>,
+    pub label: Option<Text>,
     /// What it is for.
-    pub description: Option<String>,
+    pub description: Option<Text>,
     /// Defaults of the deployment options, in place of `value`.
     pub values: Vec<ConfigurationValue>,
     /// Where it was read.
@@ -90,26 +91,24 @@ impl Property {
         })
     }
 
-    pub(super) fn read(element: Element<'_>, category: Option<String>) -> Result<Self, Error> {
-        let values = children(element, "Value").map(|child| {
-            Ok(ConfigurationValue {
-                configuration: attribute(child, "configuration").map(str::to_owned),
-                value: required(child, "value")?.to_owned(),
-            })
+    pub(super) fn read(element: Element<'_>, category: Option<Text>, faults: &mut Faults) -> Self {
+        let values = children(element, "Value").map(|child| ConfigurationValue {
+            configuration: owned(child, "configuration"),
+            value: required(child, "value", faults),
         });
-        Ok(Property {
-            key: required(element, "key")?.to_owned(),
+        Property {
+            values: values.collect(),
+            key: required(element, "key", faults),
             property_type: PropertyType::parse(attribute(element, "type").unwrap_or_default()),
             qualifiers: Qualifiers::read(attribute(element, "qualifiers").unwrap_or_default()),
-            user_configurable: boolean(element, "userConfigurable", false)?,
-            value: attribute(element, "value").map(str::to_owned),
-            password: boolean(element, "password", false)?,
+            user_configurable: boolean(element, "userConfigurable", false, faults),
+            value: owned(element, "value"),
+            password: boolean(element, "password", false, faults),
             category,
             label: optional_text(element, "Label"),
             description: optional_text(element, "Description"),
-            values: values.collect::<Result<_, Error>>()?,
             origin: element.position().into(),
-        })
+        }
     }
 
     pub(super) fn write(&self, writer: &mut Writer) {
@@ -128,7 +127,7 @@ impl Property {
         writer.element("Property", &attributes, |writer| {
             for (name, text) in [("Label", &self.label), ("Description", &self.description)] {
                 if let Some(text) = text {
-                    writer.text(name, &[], text);
+                    text.write(name, writer);
                 }
             }
             for value in &self.values {

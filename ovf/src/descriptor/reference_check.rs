@@ -13,7 +13,7 @@ const MAX_FINDINGS: usize = 1000;
 pub(super) fn findings(descriptor: &Descriptor) -> Vec<Error> {
     let mut check = Check {
         files: descriptor.files.iter().map(|file| file.id.as_str()).collect(),
-        disks: descriptor.disks.iter().map(|disk| disk.id.as_str()).collect(),
+        disks: descriptor.all_disks().map(|disk| disk.id.as_str()).collect(),
         networks: descriptor
             .networks
             .iter()
@@ -25,6 +25,7 @@ pub(super) fn findings(descriptor: &Descriptor) -> Vec<Error> {
     check.files(descriptor);
     check.disks(descriptor);
     check.networks(descriptor);
+    check.strings(descriptor);
     check.content(&descriptor.content);
     check.findings
 }
@@ -77,7 +78,7 @@ impl<'a> Check<'a> {
 
     fn disks(&mut self, descriptor: &Descriptor) {
         let (mut ids, mut files) = (HashSet::new(), HashSet::new());
-        for disk in &descriptor.disks {
+        for disk in descriptor.all_disks() {
             self.once(&mut ids, "the disk id", &disk.id, disk.origin);
             if let Some(file) = &disk.file_ref {
                 self.once(
@@ -102,6 +103,15 @@ impl<'a> Check<'a> {
                     "disk",
                     parent,
                 );
+            }
+        }
+    }
+
+    fn strings(&mut self, descriptor: &Descriptor) {
+        for bundle in &descriptor.strings {
+            let mut seen = HashSet::new();
+            for message in &bundle.messages {
+                self.once(&mut seen, "the message", &message.id, message.origin);
             }
         }
     }
@@ -135,6 +145,16 @@ impl<'a> Check<'a> {
 
     fn system(&mut self, system: &VirtualSystem) {
         self.products(&system.products);
+        for file in system.environment_files.iter().flat_map(|it| &it.files) {
+            let id = file.file_ref.as_str();
+            self.refer(
+                self.files.contains(id),
+                file.origin,
+                "EnvironmentFilesSection",
+                "file",
+                id,
+            );
+        }
         for hardware in &system.hardware {
             self.hardware(hardware);
         }
@@ -154,11 +174,11 @@ impl<'a> Check<'a> {
             }
             for icon in &product.icons {
                 self.refer(
-                    self.files.contains(icon.as_str()),
+                    self.files.contains(icon.file_ref.as_str()),
                     product.origin,
                     "Icon",
                     "file",
-                    icon,
+                    &icon.file_ref,
                 );
             }
         }

@@ -1,7 +1,7 @@
 //! References: the files of a package (DSP0243 7.1).
 
 use super::attributes::Attributes;
-use super::element::{children, required, size};
+use super::element::{Faults, children, required, size};
 use crate::error::Error;
 use crate::package::MemberName;
 use crate::xml::{Element, Origin, Writer};
@@ -86,24 +86,26 @@ impl File {
     }
 }
 
-pub(super) fn read(section: Element<'_>) -> Result<Vec<File>, Error> {
-    children(section, "File").map(file).collect()
+pub(super) fn read(section: Element<'_>, faults: &mut Faults) -> Vec<File> {
+    children(section, "File")
+        .map(|element| file(element, faults))
+        .collect()
 }
 
-fn file(element: Element<'_>) -> Result<File, Error> {
+fn file(element: Element<'_>, faults: &mut Faults) -> File {
     let compression = match super::element::attribute(element, "compression") {
         None | Some("" | "identity") => Compression::None,
         Some("gzip") => Compression::Gzip,
         Some(other) => Compression::Other(other.to_owned()),
     };
-    Ok(File {
-        id: required(element, "id")?.to_owned(),
-        href: required(element, "href")?.to_owned(),
-        size: size(element, "size")?,
+    File {
+        id: required(element, "id", faults),
+        href: required(element, "href", faults),
+        size: size(element, "size", faults),
         compression,
-        chunk_size: size(element, "chunkSize")?.filter(|size| *size > 0),
+        chunk_size: size(element, "chunkSize", faults).filter(|size| *size > 0),
         origin: element.position().into(),
-    })
+    }
 }
 
 pub(super) fn write(files: &[File], writer: &mut Writer) {

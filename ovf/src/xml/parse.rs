@@ -1,5 +1,6 @@
 //! From bytes to the tree: quick-xml finds the markup, this checks what it leaves open and resolves names.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use quick_xml::Reader;
@@ -46,6 +47,7 @@ pub(super) fn document(bytes: &[u8], limits: Limits) -> Result<Document, Error> 
         nodes,
         top,
         root,
+        changes: BTreeMap::new(),
     })
 }
 
@@ -146,6 +148,8 @@ impl<'t> Builder<'t> {
             attributes,
             children: Vec::new(),
             start_tag: span.clone(),
+            removed: Vec::new(),
+            text: None,
         };
         let id = self.add(span.clone(), Content::Element(Box::new(data)))?;
         if self.open.is_empty() {
@@ -273,6 +277,7 @@ impl<'t> Builder<'t> {
                 .resolve(&self.text[pair.name.clone()], false, pair.name.start)?;
             resolved.push(Attribute {
                 name,
+                read: Some(value.clone()),
                 value,
                 value_span: pair.value,
             });

@@ -48,10 +48,10 @@ pub(super) fn describe(recipe: &Recipe, eulas: &[String], disks: &[PackedDisk]) 
     let virtual_system = VirtualSystem {
         id: id.clone(),
         info: "A virtual machine".into(),
-        name: Some(system.name.clone().unwrap_or_else(|| id.clone())),
+        name: Some(system.name.clone().unwrap_or_else(|| id.clone()).into()),
         annotation: recipe.annotation.as_ref().map(|text| Annotation {
             info: "About this machine".into(),
-            text: text.clone(),
+            text: text.clone().into(),
             ..Annotation::default()
         }),
         products: vec![product(recipe)?],
@@ -59,7 +59,7 @@ pub(super) fn describe(recipe: &Recipe, eulas: &[String], disks: &[PackedDisk]) 
             .iter()
             .map(|text| Eula {
                 info: "Licence".into(),
-                license: text.clone(),
+                license: text.clone().into(),
                 ..Eula::default()
             })
             .collect(),
@@ -68,7 +68,7 @@ pub(super) fn describe(recipe: &Recipe, eulas: &[String], disks: &[PackedDisk]) 
             version: system.guest_os.version.clone(),
             vmw_os_type: system.guest_os.vmware.clone(),
             info: "The guest operating system".into(),
-            description: system.guest_os.description.clone(),
+            description: system.guest_os.description.clone().map(Into::into),
             ..OperatingSystem::default()
         }),
         hardware: vec![hardware(recipe, disks)],
@@ -82,7 +82,7 @@ pub(super) fn describe(recipe: &Recipe, eulas: &[String], disks: &[PackedDisk]) 
         .iter()
         .map(|network| Network {
             name: network.name.get_ref().clone(),
-            description: Some(network.description.clone()),
+            description: Some(network.description.clone().into()),
             ..Network::default()
         })
         .collect();
@@ -127,8 +127,8 @@ fn product(recipe: &Recipe) -> Result<ProductSection> {
     });
     Ok(ProductSection {
         info: "The product".into(),
-        product: Some(product.name.clone()),
-        vendor: Some(product.vendor.clone()),
+        product: Some(product.name.clone().into()),
+        vendor: Some(product.vendor.clone().into()),
         version: Some(product.version.clone()),
         full_version: product.full_version.clone(),
         product_url: product.url.clone(),

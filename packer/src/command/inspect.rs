@@ -121,7 +121,7 @@ fn to_text(contents: &Contents) -> String {
     let descriptor = &contents.descriptor;
     let mut text = Table::default();
     for product in descriptor.content.products() {
-        let words = [&product.product, &product.version].map(|word| word.as_deref().unwrap_or_default());
+        let words = [product.product.as_deref(), product.version.as_deref()].map(Option::unwrap_or_default);
         let vendor = product
             .vendor
             .as_deref()
