@@ -7,13 +7,20 @@
 use std::io::{self, Cursor, Read};
 
 use ovf::certificate::{Certificate, CertificateFile, TrustRoots, check_links};
+use ovf::conformance::{Profile, examine};
 use ovf::descriptor::{Compression, Descriptor, File};
+use ovf::environment::Environment;
 use ovf::manifest::Manifest;
 use ovf::package::{Folder, FolderFile, Index, Limits, MemberName, Source};
 use ovf::verify::{Policy, verify};
+use ovf::xml::Document;
 
-/// A descriptor: read, checked, written.
+/// A descriptor: read, judged, changed, written.
 pub fn descriptor(bytes: &[u8]) {
+    change(bytes);
+    for finding in examine(bytes, &Profile::ALL) {
+        assert!(!finding.message.is_empty());
+    }
     let Ok(descriptor) = Descriptor::parse(bytes) else {
         return;
     };
@@ -31,6 +38,53 @@ pub fn descriptor(bytes: &[u8]) {
     if let Ok(written) = descriptor.render() {
         let again = Descriptor::parse(&written).expect("what was written is read");
         assert_eq!(again.render().expect("and written again"), written);
+    }
+}
+
+/// A document: what is changed is read back, and what is changed back leaves no trace.
+fn change(bytes: &[u8]) {
+    const VALUE: &str = "<&\"'\n> ]]>";
+    let Ok(mut document) = Document::parse(bytes) else {
+        return;
+    };
+    assert_eq!(document.render(), bytes);
+    let root = document.root().node().id();
+    let before = document.root().attribute("", "fuzz").map(str::to_owned);
+    document
+        .set_attribute(root, "", "fuzz", VALUE)
+        .expect("an attribute of the root");
+    let changed = Document::parse(&document.render()).expect("what was changed is read");
+    assert_eq!(changed.root().attribute("", "fuzz"), Some(VALUE));
+    match before {
+        Some(before) => document.set_attribute(root, "", "fuzz", &before),
+        None => document.remove_attribute(root, "", "fuzz"),
+    }
+    .expect("an attribute of the root");
+    assert_eq!(document.render(), bytes);
+    let leaf = document
+        .root()
+        .children()
+        .find(|child| child.children().next().is_none());
+    if let Some(leaf) = leaf {
+        let (leaf, text) = (leaf.node().id(), leaf.text());
+        document.set_text(leaf, VALUE).expect("the text of a leaf");
+        let changed = Document::parse(&document.render()).expect("what was changed is read");
+        let mut leaves = changed
+            .root()
+            .children()
+            .filter(|child| child.children().next().is_none());
+        assert_eq!(leaves.next().map(|leaf| leaf.text()).as_deref(), Some(VALUE));
+        document.set_text(leaf, &text).expect("the text of a leaf");
+        assert_eq!(document.render(), bytes);
+    }
+}
+
+/// An environment: read, written, read.
+pub fn environment(bytes: &[u8]) {
+    if let Ok(environment) = Environment::parse(bytes) {
+        let written = environment.render().expect("what was read is written");
+        let again = Environment::parse(&written).expect("what was written is read");
+        assert_eq!(again, environment);
     }
 }
 

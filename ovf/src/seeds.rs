@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::certificate::CertificateFile;
 use crate::descriptor::{Compression, Descriptor, File, VirtualSystem};
+use crate::environment::{Entity, Environment, Platform};
 use crate::fixture::{self, keys};
 use crate::manifest::{DigestAlgorithm, Manifest};
 use crate::package::MemberName;
@@ -22,6 +23,9 @@ fn seeds() {
     };
     for (name, bytes) in descriptors() {
         write("descriptor", name, &bytes);
+    }
+    for (name, bytes) in environments() {
+        write("environment", name, &bytes);
     }
     for (name, bytes) in manifests() {
         write("manifest", name, &bytes);
@@ -67,6 +71,32 @@ fn descriptors() -> Vec<(&'static str, Vec<u8>)> {
         ("whole.ovf", whole.render().unwrap()),
         ("chunks.ovf", files.render().unwrap()),
         ("second.ovf", second.into_bytes()),
+    ]
+}
+
+fn environments() -> Vec<(&'static str, Vec<u8>)> {
+    let property = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let least = Environment::default();
+    let whole = Environment {
+        id: "node".to_owned(),
+        platform: Some(Platform {
+            kind: Some("Type".to_owned()),
+            timezone: Some(-60),
+            ..Platform::default()
+        }),
+        properties: vec![property("a.b.1", "<&\">"), property("c", "")],
+        entities: vec![Entity {
+            id: "other".to_owned(),
+            properties: vec![property("a", "line\nline")],
+        }],
+    };
+    let foreign = whole.render().unwrap();
+    let foreign = String::from_utf8(foreign).unwrap().replace("oe:", "x:");
+    let foreign = foreign.replace("xmlns:oe", "xmlns:x").replace('"', "'");
+    vec![
+        ("least.xml", least.render().unwrap()),
+        ("whole.xml", whole.render().unwrap()),
+        ("prefix.xml", foreign.into_bytes()),
     ]
 }
 

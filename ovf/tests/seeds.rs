@@ -40,6 +40,11 @@ fn descriptors_are_read_and_written_the_same() {
 }
 
 #[test]
+fn environments_are_read_and_written_the_same() {
+    replay("environment", bodies::environment);
+}
+
+#[test]
 fn files_read_the_same_in_every_way_and_stay_under_their_limits() {
     replay("file", bodies::file);
 }

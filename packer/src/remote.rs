@@ -7,6 +7,18 @@
 //! What it stops: a server that sends the whole file where a part was asked for, other bytes than were asked for, fewer
 //! or more of them, or nothing for long; a file that changes between two requests; redirects without end, and those
 //! that lead from `https` to anything else; credentials and signed queries in messages; credentials to another server.
+//!
+//! | what | at most |
+//! |---|---|
+//! | redirects, one to the next | 5 |
+//! | a response's headers | 64 KiB |
+//! | a part of an archive | 64 KiB after a jump, up to 1 MiB where one read follows on the other |
+//! | a file beside a descriptor | the size that the server told before |
+//! | resolving a name; connecting | [`Settings::connect`] each |
+//! | silence | [`Settings::stall`] |
+//! | a part, however steadily it comes | 5 minutes |
+//!
+//! Where the environment names a proxy (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), requests go through it.
 
 mod address;
 mod archive;

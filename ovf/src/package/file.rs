@@ -37,15 +37,15 @@ impl Limits {
         if file.compression == Compression::None {
             return Ok(unlimited);
         }
-        let mut disks = descriptor.disks.iter();
-        let disk = disks.find(|disk| disk.file_ref.as_deref() == Some(file.id.as_str()));
-        let capacity = match disk {
-            Some(disk) => disk.capacity_in_bytes()?,
-            None => None,
-        };
-        let bytes = capacity.map_or(MAX_UNPACKED_BYTES, |capacity| {
-            capacity.saturating_add(capacity / 8).saturating_add(16 << 20)
-        });
+        let mut largest = None;
+        let disks = descriptor.all_disks();
+        for disk in disks.filter(|disk| disk.file_ref.as_deref() == Some(file.id.as_str())) {
+            let limit = disk.capacity_in_bytes()?.map_or(MAX_UNPACKED_BYTES, |capacity| {
+                capacity.saturating_add(capacity / 8).saturating_add(16 << 20)
+            });
+            largest = largest.max(Some(limit));
+        }
+        let bytes = largest.unwrap_or(MAX_UNPACKED_BYTES);
         Ok(Limits { bytes, ..unlimited })
     }
 }

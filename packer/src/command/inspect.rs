@@ -8,6 +8,7 @@ use packer::package::Contents;
 use serde_json::{Value, json};
 
 use crate::access::{Access, Dialect};
+use crate::progress::Progress;
 use crate::report::{self, printable};
 
 /// Show what a package holds
@@ -27,11 +28,13 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let progress = Progress::spinner("reading");
         let (location, mut source) = self.access.open(&self.package, Reading::Parts)?;
         for dialect in &self.tolerate {
             dialect.tolerate_in(&mut source);
         }
         let contents = Contents::read(&mut source, &location)?;
+        progress.finish();
         if json {
             report::print_json(&to_json(&contents))?;
         } else {

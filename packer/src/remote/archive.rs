@@ -16,6 +16,9 @@ const LEAST_PART: u64 = 64 << 10;
 /// How much is asked for, at most, where one read follows on the other, in bytes.
 const MOST_PART: u64 = 1 << 20;
 
+/// The least that a server may send of a part, in bytes: with less, reading would be made of requests.
+const LEAST_SENT: u64 = 4 << 10;
+
 /// Reads a file by range requests (RFC 9110, 14), each for some bytes more than are wanted, and keeps the last part.
 ///
 /// Every response is held to the version, the size and the range that were asked for.
@@ -199,7 +202,8 @@ impl Range {
     /// Reads the body, which must hold this range and be of what was asked for.
     fn read(&self, address: &Address, start: u64, asked: u64, response: Response<Body>) -> io::Result<Part> {
         let length = self.last - self.first + 1;
-        if self.first != start || length > asked {
+        let least = asked.min(LEAST_SENT).min(self.size - self.first);
+        if self.first != start || length > asked || length < least {
             let reason = format!(
                 "the server sends bytes {} to {} where {asked} from {start} were asked for",
                 self.first, self.last

@@ -206,6 +206,7 @@ fn answers_that_are_not_what_was_asked_for_are_refused() {
     for (mode, words) in [
         (Mode::WrongRange, "were asked for"),
         (Mode::LongRange, "were asked for"),
+        (Mode::TinyRange, "were asked for"),
         (Mode::NoContentRange, "without telling which"),
         (Mode::ShortBody, "reading the response"),
         (Mode::Encodes, "encodes the file"),

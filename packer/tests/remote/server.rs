@@ -23,6 +23,8 @@ pub(crate) enum Mode {
     NoContentRange,
     /// Sends more than was asked for.
     LongRange,
+    /// Sends a little of what was asked for.
+    TinyRange,
     /// Closes in the middle of the body.
     ShortBody,
     /// Sends nothing for long, after the headers.
@@ -201,6 +203,7 @@ impl State {
         let (mut start, mut end) = range.unwrap_or((0, size));
         match self.mode {
             Mode::WrongRange if number > 1 => (start, end) = (start + 1, (end + 1).min(size)),
+            Mode::TinyRange => end = (start + 100).min(size),
             Mode::LongRange => end = (end + 1).min(size),
             _ => {}
         }
