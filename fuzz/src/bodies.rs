@@ -178,7 +178,15 @@ pub fn file(bytes: &[u8]) {
         .file(&file, &limits)
         .map_err(io::Error::from)
         .and_then(read);
+    let is_whole = in_order.is_ok();
     assert_eq!(in_order.map_err(told), whole.map_err(told));
+    if is_whole {
+        let next = source
+            .file(&next(), &Limits::default())
+            .map_err(io::Error::from)
+            .and_then(read);
+        assert_eq!(next.expect("the file after it"), b"next");
+    }
 }
 
 /// The stored bytes as the members of a folder.
@@ -194,6 +202,7 @@ impl Folder for Parts {
         let chunk = self.chunk.and_then(|chunk| usize::try_from(chunk).ok());
         let part = match (name.as_str(), chunk) {
             ("a.ovf", _) => Some(self.descriptor()),
+            ("next", _) => Some(b"next".to_vec()),
             ("disk", None) => Some(self.stored.clone()),
             (name, Some(chunk)) => {
                 let index = name.strip_prefix("disk.").and_then(|index| index.parse().ok());
@@ -209,6 +218,16 @@ impl Folder for Parts {
     }
 }
 
+/// The file after the one that is made of the input.
+fn next() -> File {
+    File {
+        id: "next".to_owned(),
+        href: "next".to_owned(),
+        size: Some(4),
+        ..File::default()
+    }
+}
+
 impl Parts {
     fn descriptor(&self) -> Vec<u8> {
         let system = ovf::descriptor::VirtualSystem {
@@ -216,7 +235,7 @@ impl Parts {
             ..Default::default()
         };
         let descriptor = Descriptor {
-            files: vec![self.file.clone()],
+            files: vec![self.file.clone(), next()],
             ..Descriptor::new(system)
         };
         descriptor.render().expect("a descriptor")
@@ -226,6 +245,7 @@ impl Parts {
 fn read(mut reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes)?;
+    assert_eq!(reader.read(&mut [0; 9])?, 0, "the end stays the end");
     Ok(bytes)
 }
 

@@ -206,6 +206,8 @@ fn the_file_after_chunks_in_unknown_number_is_still_there_to_be_read() {
         let mut reader = source.file(file, &Limits::default()).unwrap();
         reader.read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes, expected);
+        let after = reader.read(&mut [0; 9]).unwrap();
+        assert_eq!(after, 0, "the end stays the end, though another member is next");
     }
     assert!(source.next_member().unwrap().is_none());
 }

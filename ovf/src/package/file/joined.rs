@@ -26,6 +26,8 @@ pub(super) struct Joined<'a> {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
+    /// Whether the last member was read out: what the source stands at then is another file's.
+    over: bool,
 }
 
 impl<'a> Joined<'a> {
@@ -47,6 +49,7 @@ impl<'a> Joined<'a> {
             buffer: vec![0; BUFFER_LEN].into(),
             start: 0,
             end: 0,
+            over: false,
         };
         if let Some(count) = joined.count {
             joined.check_count(count)?;
@@ -83,7 +86,7 @@ impl<'a> Joined<'a> {
 
     /// Bytes of the current member, or of the next where that one is read out; none at the file's end.
     fn fill(&mut self) -> Result<&[u8], Error> {
-        while self.start == self.end {
+        while self.start == self.end && !self.over {
             let read = self.read_part()?;
             (self.start, self.end) = (0, read);
             if read > 0 {
@@ -96,9 +99,7 @@ impl<'a> Joined<'a> {
             if cut {
                 return Err(self.place(Error::new(Kind::Truncated, "the file ends before its size")));
             }
-            if !self.next_part()? {
-                break;
-            }
+            self.over = !self.next_part()?;
         }
         Ok(&self.buffer[self.start..self.end])
     }
