@@ -15,12 +15,13 @@ RUNTIME_FLAGS := -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/vc
 KEYS := out/keys
 PACKAGE := out/vcc-node.ova
 
-.PHONY: help demo test check e2e package dependencies lint deny unit commands reproducible bench clean
+.PHONY: help demo test check fuzz e2e package dependencies lint deny unit commands reproducible bench clean
 
 help:
 	@echo "make demo    build, sign, verify and boot an appliance, and talk to it"
 	@echo "make test    every test (installs what it needs)"
 	@echo "make check   format, lints and unit tests"
+	@echo "make fuzz    every reader against made-up input, FUZZ_SECONDS (60) each"
 	@echo "make bench   sizes and speeds, beside their peers; bench-NAME for one of benches/"
 
 dependencies:
@@ -52,6 +53,10 @@ unit:
 	$(CARGO) test --locked -q -p ovf -p image -p packer -p appliance
 
 check: lint unit
+
+# The seeds are replayed on stable by ovf's tests; this looks for new inputs.
+fuzz:
+	@scripts/fuzz.sh
 
 deny: dependencies
 	@scripts/deny.sh

@@ -303,6 +303,16 @@ kinds! {
     PackageSize => "package.size",
     /// A package being written was given members other than its layout foresaw.
     PackageLayout => "package.layout",
+    /// The package changed while it was read.
+    PackageChanged => "package.changed",
+    /// A file, its chunks joined and its compression undone, is longer than it may be.
+    FileLimit => "file.limit",
+    /// A compressed file is not a whole gzip stream.
+    GzipMalformed => "gzip.malformed",
+    /// A compressed file ends in the middle of its gzip stream.
+    GzipTruncated => "gzip.truncated",
+    /// Something that is no gzip stream follows a compressed file's gzip stream.
+    GzipTrailingData => "gzip.trailing-data",
 }
 
 #[cfg(test)]

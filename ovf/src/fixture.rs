@@ -1,6 +1,6 @@
 //! What the tests of several modules build on: keys and certificates, a whole descriptor, a small signed archive.
 
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Write};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -300,6 +300,73 @@ fn pack(signer: Option<&Signer>, disks: &[&[u8]], describe: impl Fn(&[u64]) -> D
     let sizes: Vec<_> = writer.files().iter().map(|file| file.size).collect();
     writer.finish(describe(&sizes).render().unwrap()).unwrap();
     out.into_inner()
+}
+
+/// An archive of files with this content, by a tar builder that is not ours.
+pub(crate) fn tar(members: &[(impl AsRef<str>, impl AsRef<[u8]>)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in members {
+        let (name, bytes) = (name.as_ref(), bytes.as_ref());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o600);
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        builder.append(&header, bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+/// A reader that gives few bytes at a time, and is interrupted now and then.
+pub(crate) struct Halting<R> {
+    inner: R,
+    state: u64,
+    one_byte: bool,
+    reads: u64,
+}
+
+impl<R> Halting<R> {
+    /// Short reads and interruptions, the same for the same seed.
+    pub(crate) fn new(inner: R, seed: u64) -> Self {
+        Halting {
+            inner,
+            state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            one_byte: false,
+            reads: 0,
+        }
+    }
+
+    /// One byte at a time, each after an interruption or not.
+    pub(crate) fn one_byte(inner: R) -> Self {
+        Halting {
+            one_byte: true,
+            ..Self::new(inner, 1)
+        }
+    }
+
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads
+    }
+}
+
+impl<R: Read> Read for Halting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.reads += 1;
+        // Xorshift: no quality is asked of it.
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        if self.state.is_multiple_of(5) {
+            return Err(std::io::ErrorKind::Interrupted.into());
+        }
+        let most = if self.one_byte {
+            1
+        } else {
+            1 + (self.state >> 32) % 700
+        };
+        let length = buffer.len().min(usize::try_from(most).unwrap());
+        self.inner.read(&mut buffer[..length])
+    }
 }
 
 /// The folder of other people's packages, if it is here.

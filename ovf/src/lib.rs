@@ -47,3 +47,5 @@ pub use error::{Error, Kind, Place};
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod seeds;

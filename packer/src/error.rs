@@ -3,6 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::recipe::Spot;
+use crate::remote::Address;
 
 /// What went wrong in building, verifying or running an appliance.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,14 @@ pub enum Error {
         /// How it failed, with what it printed.
         reason: String,
     },
+    /// A server can't be reached, or doesn't answer as it should.
+    #[error("{address}: {reason}")]
+    Remote {
+        /// The URL, without its secrets.
+        address: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The package can't be accepted.
     #[error("refused: {0}")]
     Refused(String),
@@ -81,6 +90,20 @@ impl Error {
             name: name.to_owned(),
             reason: reason.into(),
         }
+    }
+
+    pub(crate) fn remote(address: &Address, reason: impl Into<String>) -> Self {
+        Self::Remote {
+            address: address.to_string(),
+            reason: reason.into(),
+        }
+    }
+
+    /// What a reader of remote files reports through [`io::Error`] is an error of this type.
+    pub(crate) fn from_remote(error: io::Error) -> Self {
+        error
+            .downcast()
+            .unwrap_or_else(|other| ovf::Error::new(ovf::Kind::Io, "reading").caused_by(other).into())
     }
 
     pub(crate) fn program(program: &str, reason: impl fmt::Display) -> Self {

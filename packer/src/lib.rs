@@ -17,6 +17,8 @@
 //! - [`keygen`]: keys for development
 //! - [`deployment`]: property values for one deployment of a package
 //! - [`machine`]: a virtual machine, run by QEMU
+//! - [`location`]: where a package is: a file, standard input, a server
+//! - [`remote`]: packages on servers, read by the parts that are wanted
 //! - [`package`]: a package as whoever runs it sees it
 //! - [`output`]: files that appear whole or not at all
 #![forbid(unsafe_code)]
@@ -28,10 +30,12 @@ pub mod deployment;
 mod error;
 pub mod input;
 pub mod keygen;
+pub mod location;
 pub mod machine;
 pub mod output;
 pub mod package;
 pub mod recipe;
+pub mod remote;
 pub mod sbom;
 pub mod state_disk;
 

@@ -1,6 +1,7 @@
 //! `ova`: builds, checks, signs and runs OVF/OVA virtual appliances.
 #![forbid(unsafe_code)]
 
+mod access;
 mod cli;
 mod command;
 mod findings;

@@ -1,9 +1,10 @@
 //! A package from the point of view of whoever runs it.
 
+use std::fmt;
 use std::path::Path;
 
 use ovf::descriptor::{Compression, Descriptor, HostResource, Item, ResourceType, VirtualSystem};
-use ovf::package::{MemberName, Role, Source};
+use ovf::package::{MemberInfo, Role, Source};
 
 use crate::error::{Error, Result};
 use crate::machine::Backing;
@@ -37,31 +38,19 @@ pub struct Contents {
     pub signed: bool,
 }
 
-/// A member of a package.
-#[derive(Debug)]
-pub struct MemberInfo {
-    /// Its name.
-    pub name: MemberName,
-    /// Its length in bytes.
-    pub size: u64,
-    /// Where it begins in the archive; 0 in a folder.
-    pub offset: u64,
-}
-
 impl Contents {
-    /// Reads the descriptor and walks over the members.
+    /// Reads the descriptor and walks over the members of a package, which is shown as `shown` in errors.
     ///
     /// # Errors
     /// The package can't be read, or breaks a rule of the archive or the descriptor.
-    pub fn open(path: &Path) -> Result<Self> {
-        Self::read(path).map_err(|error| match error.kind() {
+    pub fn read(source: &mut Source, shown: &impl fmt::Display) -> Result<Self> {
+        Self::walk(source).map_err(|error| match error.kind() {
             ovf::Kind::Io => Error::Ovf(error),
-            _ => Error::Refused(format!("{}: {}: {error}", path.display(), error.code())),
+            _ => Error::Refused(format!("{shown}: {}: {error}", error.code())),
         })
     }
 
-    fn read(path: &Path) -> Result<Self, ovf::Error> {
-        let mut source = Source::open(path)?;
+    fn walk(source: &mut Source) -> Result<Self, ovf::Error> {
         let (mut descriptor, mut members, mut signed) = (None, Vec::new(), false);
         while let Some(mut member) = source.next_member()? {
             match member.role() {
@@ -73,11 +62,7 @@ impl Contents {
                 Role::Certificate => signed = true,
                 _ => {}
             }
-            members.push(MemberInfo {
-                name: member.name().clone(),
-                size: member.size(),
-                offset: member.offset(),
-            });
+            members.push(member.info().clone());
         }
         let descriptor = descriptor
             .ok_or_else(|| ovf::Error::new(ovf::Kind::PackageFormat, "the package has no descriptor"))?;
@@ -93,9 +78,9 @@ impl Appliance {
     /// Opens a package whose disks QEMU can take as they are.
     ///
     /// # Errors
-    /// As [`Contents::open`]; the package has more than one machine, or a disk in a form that isn't a plain VMDK.
+    /// As [`Contents::read`]; the package has more than one machine, or a disk in a form that isn't a plain VMDK.
     pub fn open(path: &Path) -> Result<Self> {
-        let contents = Contents::open(path)?;
+        let contents = Contents::read(&mut Source::open(path)?, &path.display())?;
         let refuse = |reason: String| Err(Error::Refused(format!("{}: {reason}", path.display())));
         if contents.descriptor.systems().len() != 1 {
             return refuse(format!(

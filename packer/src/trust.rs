@@ -6,6 +6,7 @@ use clap::Args;
 use ovf::certificate::TrustRoots;
 use ovf::package::Source;
 use ovf::verify::{Policy, Verdict, verify};
+use packer::location::Location;
 use time::OffsetDateTime;
 
 #[derive(Debug, Args)]
@@ -41,18 +42,15 @@ impl Trust {
         !self.trust.is_empty()
     }
 
-    pub(crate) fn verdict(&self, package: &Path) -> anyhow::Result<Verdict> {
-        let policy = self.policy()?;
-        let mut source = match package.to_str() {
-            Some("-") => Source::stream(std::io::stdin()),
-            _ => Source::open(package)?,
-        };
-        Ok(verify(&mut source, &policy))
+    pub(crate) fn verdict(&self, source: &mut Source) -> anyhow::Result<Verdict> {
+        Ok(verify(source, &self.policy()?))
     }
 
     /// Verifies a package before something is done with it.
     pub(crate) fn require_accepted(&self, package: &Path) -> anyhow::Result<()> {
-        let verdict = self.verdict(package)?;
+        // What is verified here is opened again: it must be a file.
+        let package = Location::of(package)?;
+        let verdict = self.verdict(&mut Source::open(package.local()?)?)?;
         if verdict.is_accepted() {
             return Ok(());
         }
@@ -65,6 +63,6 @@ impl Trust {
             format!("{}: {member}{}", check.code, check.reason)
         });
         let failures: Vec<String> = failures.collect();
-        Err(packer::Error::Refused(format!("{}: {}", package.display(), failures.join("; "))).into())
+        Err(packer::Error::Refused(format!("{package}: {}", failures.join("; "))).into())
     }
 }

@@ -51,8 +51,16 @@ impl File {
         };
         (0..count).map(|index| match self.chunk_size {
             None => self.name_of(&self.href),
-            Some(_) => self.name_of(&format!("{}.{index:09}", self.href)),
+            Some(_) => self.chunk_name(index),
         })
+    }
+
+    /// The name of the chunk at `index`, from 0.
+    ///
+    /// # Errors
+    /// [`Kind::MemberName`](crate::Kind::MemberName) if it leads out of the package.
+    pub fn chunk_name(&self, index: usize) -> Result<MemberName, Error> {
+        self.name_of(&format!("{}.{index:09}", self.href))
     }
 
     /// The file's own name as a member. A file of a single chunk is found under it as well as under its chunk's.

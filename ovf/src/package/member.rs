@@ -51,36 +51,51 @@ impl Role {
     }
 }
 
+/// What is known of a member before its bytes are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberInfo {
+    /// Its name.
+    pub name: MemberName,
+    /// What it is in its package.
+    pub role: Role,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where its bytes begin in the archive; 0 for a file of a folder.
+    pub offset: u64,
+}
+
 /// A member of a package, its bytes to be read through [`Read`] and never past its end.
 ///
 /// What is not read is passed over when the next member is asked for.
 pub struct Member<'a> {
-    pub(super) name: MemberName,
-    pub(super) role: Role,
-    pub(super) size: u64,
-    pub(super) offset: u64,
+    pub(super) info: MemberInfo,
     pub(super) body: &'a mut dyn Read,
 }
 
 impl Member<'_> {
+    /// All that is known of it without its bytes.
+    pub fn info(&self) -> &MemberInfo {
+        &self.info
+    }
+
     /// Its name.
     pub fn name(&self) -> &MemberName {
-        &self.name
+        &self.info.name
     }
 
     /// What it is in its package.
     pub fn role(&self) -> Role {
-        self.role
+        self.info.role
     }
 
     /// Its size in bytes.
     pub fn size(&self) -> u64 {
-        self.size
+        self.info.size
     }
 
     /// Where its bytes begin in the archive; 0 for a file of a folder.
     pub fn offset(&self) -> u64 {
-        self.offset
+        self.info.offset
     }
 
     /// All its bytes, for a descriptor, manifest or certificate file.
@@ -88,14 +103,14 @@ impl Member<'_> {
     /// # Errors
     /// [`Kind::PackageLimit`] for another member above the descriptor's ceiling; those of reading.
     pub fn read_all(&mut self) -> Result<Vec<u8>, Error> {
-        if self.size > MAX_DESCRIPTOR_BYTES {
-            let reason = format!("a member of {} bytes is not read into memory", self.size);
-            return Err(Error::new(Kind::PackageLimit, reason).in_member(&self.name));
+        if self.info.size > MAX_DESCRIPTOR_BYTES {
+            let reason = format!("a member of {} bytes is not read into memory", self.info.size);
+            return Err(Error::new(Kind::PackageLimit, reason).in_member(&self.info.name));
         }
         let mut bytes = Vec::new();
         self.body
             .read_to_end(&mut bytes)
-            .map_err(|error| Error::io("reading", error).in_member(&self.name))?;
+            .map_err(|error| Error::io("reading", error).in_member(&self.info.name))?;
         Ok(bytes)
     }
 }

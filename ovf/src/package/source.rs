@@ -1,24 +1,39 @@
 //! A package to read, whatever it comes as.
 
 use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
 
-use super::folder;
-use super::ova::Reader;
-use super::{Member, Role};
+use super::folder::{self, Directory, Folder};
+use super::ova::{Reader, Tolerances};
+use super::{Member, MemberInfo, MemberName, Role};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Kind};
 
-/// A package: an OVA file, an OVA stream, or a folder.
+/// A package: an OVA that can be read at any place, an OVA as a stream, or a folder.
 pub struct Source {
     inner: Inner,
+    /// The member that the source stands at.
+    current: Option<MemberInfo>,
+    /// Whether that member is to be given once more.
+    again: bool,
 }
 
 enum Inner {
-    File(Reader<File>),
+    Seekable(Reader<Box<dyn ReadSeek>>),
     Stream(Reader<Box<dyn Read + Send>>),
     Folder(folder::Reader),
+}
+
+/// Bytes that can be read at any place.
+pub(super) trait ReadSeek: Read + Seek + Send {}
+
+impl<R: Read + Seek + Send> ReadSeek for R {}
+
+/// What a package's files can be read from in any order.
+pub(super) enum Backing {
+    Archive(Box<dyn ReadSeek>),
+    Folder(Box<dyn Folder + Send>),
 }
 
 impl Source {
@@ -30,28 +45,64 @@ impl Source {
         let is_descriptor = path
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("ovf"));
-        let inner = if is_descriptor {
-            Inner::Folder(folder::Reader::open(path)?)
-        } else {
+        if !is_descriptor {
             let file = File::open(path)
                 .map_err(|error| Error::io("opening the archive", error).in_member(path.display()))?;
-            Inner::File(Reader::seekable(file))
+            return Ok(Self::seekable(file));
+        }
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| Error::new(Kind::MemberName, "the descriptor's name is not UTF-8"))?;
+        let name = MemberName::parse(name)?;
+        let folder = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
         };
-        Ok(Source { inner })
+        Ok(Self::folder(Directory(folder), name))
     }
 
     /// Reads an OVA as it comes.
     pub fn stream(reader: impl Read + Send + 'static) -> Self {
+        Self::new(Inner::Stream(Reader::new(Box::new(reader))))
+    }
+
+    /// Reads an OVA at any place: what nobody reads is jumped over.
+    pub fn seekable(archive: impl Read + Seek + Send + 'static) -> Self {
+        Self::new(Inner::Seekable(Reader::seekable(Box::new(archive))))
+    }
+
+    /// Reads the files that stand beside a descriptor.
+    pub fn folder(folder: impl Folder + Send + 'static, descriptor: MemberName) -> Self {
+        Self::new(Inner::Folder(folder::Reader::new(Box::new(folder), descriptor)))
+    }
+
+    fn new(inner: Inner) -> Self {
         Source {
-            inner: Inner::Stream(Reader::new(Box::new(reader))),
+            inner,
+            current: None,
+            again: false,
         }
     }
 
     /// Takes more zeros after an archive's end than fill its last record: [`Reader::tolerate_trailing_zeros`].
     pub fn tolerate_trailing_zeros(&mut self) {
+        self.tolerate(|tolerances| tolerances.trailing_zeros = true);
+    }
+
+    /// Takes PAX headers for a member's path and size: [`Reader::tolerate_pax`].
+    pub fn tolerate_pax(&mut self) {
+        self.tolerate(|tolerances| tolerances.pax = true);
+    }
+
+    /// Takes GNU tar's long names: [`Reader::tolerate_long_names`].
+    pub fn tolerate_long_names(&mut self) {
+        self.tolerate(|tolerances| tolerances.long_names = true);
+    }
+
+    fn tolerate(&mut self, set: impl FnOnce(&mut Tolerances)) {
         match &mut self.inner {
-            Inner::File(reader) => reader.tolerate_trailing_zeros(),
-            Inner::Stream(reader) => reader.tolerate_trailing_zeros(),
+            Inner::Seekable(reader) => set(reader.tolerances()),
+            Inner::Stream(reader) => set(reader.tolerances()),
+            // A folder has no headers to disagree about.
             Inner::Folder(_) => {}
         }
     }
@@ -66,11 +117,9 @@ impl Source {
     /// # Errors
     /// As [`Reader::next_member`].
     pub fn next_member(&mut self) -> Result<Option<Member<'_>>, Error> {
-        match &mut self.inner {
-            Inner::File(reader) => reader.next_member(),
-            Inner::Stream(reader) => reader.next_member(),
-            Inner::Folder(reader) => reader.next_member(),
-        }
+        let info = self.advance()?;
+        let body = self.body();
+        Ok(info.map(|info| Member { info, body }))
     }
 
     /// The descriptor alone: the first member, read and parsed.
@@ -87,6 +136,41 @@ impl Source {
                 Kind::PackageFormat,
                 "the package does not begin with a descriptor",
             )),
+        }
+    }
+
+    /// Goes to the next member, whose bytes [`Source::body`] then reads.
+    pub(super) fn advance(&mut self) -> Result<Option<MemberInfo>, Error> {
+        if !std::mem::take(&mut self.again) {
+            self.current = match &mut self.inner {
+                Inner::Seekable(reader) => reader.advance(),
+                Inner::Stream(reader) => reader.advance(),
+                Inner::Folder(reader) => reader.advance(),
+            }?;
+        }
+        Ok(self.current.clone())
+    }
+
+    /// Gives the member that the source stands at once more, without the bytes that were read of it.
+    pub(super) fn put_back(&mut self) {
+        self.again = self.current.is_some();
+    }
+
+    /// What is left of the member that the source stands at.
+    pub(super) fn body(&mut self) -> &mut dyn Read {
+        match &mut self.inner {
+            Inner::Seekable(reader) => reader.body(),
+            Inner::Stream(reader) => reader.body(),
+            Inner::Folder(reader) => reader.body(),
+        }
+    }
+
+    /// What the package is read from, if that can be read again.
+    pub(super) fn into_backing(self) -> Option<Backing> {
+        match self.inner {
+            Inner::Seekable(reader) => Some(Backing::Archive(reader.into_inner())),
+            Inner::Stream(_) => None,
+            Inner::Folder(reader) => Some(Backing::Folder(reader.into_inner())),
         }
     }
 }

@@ -3,23 +3,38 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ovf::descriptor::{Descriptor, Item, Property, ResourceType, VirtualSystem};
+use packer::location::Reading;
 use packer::package::Contents;
 use serde_json::{Value, json};
 
+use crate::access::{Access, Dialect};
+use crate::progress::Progress;
 use crate::report::{self, printable};
 
 /// Show what a package holds
 ///
-/// Reads the descriptor and the list of members; verifies nothing: `ova verify` does.
+/// Reads the descriptor and the list of members; verifies nothing: `ova verify` does. From a server only these parts are
+/// fetched, never a disk.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// An OVA, or a descriptor beside its files
+    /// An OVA, or a descriptor beside its files: a file, an http(s) URL, or `-` for an OVA from standard input
     package: PathBuf,
+    #[command(flatten)]
+    access: Access,
+    /// Read archives of this dialect, too
+    #[arg(long, value_name = "DIALECT")]
+    tolerate: Vec<Dialect>,
 }
 
 impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        let contents = Contents::open(&self.package)?;
+        let progress = Progress::spinner("reading");
+        let (location, mut source) = self.access.open(&self.package, Reading::Parts)?;
+        for dialect in &self.tolerate {
+            dialect.tolerate_in(&mut source);
+        }
+        let contents = Contents::read(&mut source, &location)?;
+        progress.finish();
         if json {
             report::print_json(&to_json(&contents))?;
         } else {

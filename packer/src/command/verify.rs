@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use anstyle_words::{bad, good};
 use clap::Args;
 use ovf::verify::{Outcome, Verdict};
+use packer::location::{Location, Reading};
 
+use crate::access::Access;
 use crate::progress::Progress;
 use crate::report::{self, printable};
 use crate::trust::Trust;
@@ -17,10 +19,12 @@ use crate::trust::Trust;
 /// two belong together but not who made it.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// An OVA, `-` for one from standard input, or a descriptor beside its files
+    /// An OVA, or a descriptor beside its files: a file, an http(s) URL, or `-` for an OVA from standard input
     package: PathBuf,
     #[command(flatten)]
     trust: Trust,
+    #[command(flatten)]
+    access: Access,
     /// Tell of the checks that passed, too
     #[arg(short, long)]
     verbose: bool,
@@ -29,12 +33,13 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         let progress = Progress::spinner("verifying");
-        let verdict = self.trust.verdict(&self.package)?;
+        let (location, mut source) = self.access.open(&self.package, Reading::Whole)?;
+        let verdict = self.trust.verdict(&mut source)?;
         progress.finish();
         if json {
             report::print_json(&serde_json::to_value(&verdict)?)?;
         } else {
-            report::print(&self.describe(&verdict))?;
+            report::print(&self.describe(&verdict, &location))?;
         }
         // A package that can't be read to its end isn't bad, nor is it good.
         let unread = verdict.failures().any(|check| check.code == ovf::Kind::Io.code());
@@ -45,7 +50,7 @@ impl Arguments {
         })
     }
 
-    fn describe(&self, verdict: &Verdict) -> String {
+    fn describe(&self, verdict: &Verdict, location: &Location) -> String {
         let mut text = String::new();
         for check in verdict.checks() {
             let word = match check.outcome {
@@ -87,7 +92,7 @@ impl Arguments {
             ),
             (true, false, _) => format!("{}; it is not signed", good("accepted: whole")),
         };
-        let _ = writeln!(text, "{}  {sense}", self.package.display());
+        let _ = writeln!(text, "{location}  {sense}");
         text
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::changes::Changes;
 use super::header::{self, Block, Entry};
 use super::{BLOCK, BLOCK_LEN, RECORD, padding};
 use crate::error::{Error, Kind};
-use crate::package::{MAX_MEMBERS, Member, MemberName, Role};
+use crate::package::{MAX_MEMBERS, Member, MemberInfo, MemberName, Role};
 
-/// The largest PAX header that is looked into.
-const MAX_EXTENSION: u64 = 64 << 10;
+/// The largest PAX or GNU header before a member that is looked into, in bytes.
+pub(super) const MAX_EXTENSION: u64 = 64 << 10;
 
 /// The most zeros that the tolerance for them reads after the end.
 const MAX_TRAILING_ZEROS: u64 = 16 << 20;
@@ -31,8 +32,16 @@ pub struct Reader<R> {
     descriptor: Option<MemberName>,
     /// Names by what they are on a system that ignores case.
     names: HashMap<String, MemberName>,
-    trailing_zeros: bool,
+    tolerances: Tolerances,
     finished: bool,
+}
+
+/// What is taken though importers disagree about it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::package) struct Tolerances {
+    pub(in crate::package) trailing_zeros: bool,
+    pub(in crate::package) pax: bool,
+    pub(in crate::package) long_names: bool,
 }
 
 impl<R: Read> Reader<R> {
@@ -45,7 +54,34 @@ impl<R: Read> Reader<R> {
 
     /// Takes any number of zeros (up to 16 MiB) after the end, where some tools write more than one record.
     pub fn tolerate_trailing_zeros(&mut self) {
-        self.trailing_zeros = true;
+        self.tolerances.trailing_zeros = true;
+    }
+
+    /// Takes PAX headers that tell a member's path, or its size once more.
+    ///
+    /// A size other than the one in the member's own header stays refused: readers that know PAX and readers that do
+    /// not would find two different archives in one file. So do headers for the whole archive.
+    pub fn tolerate_pax(&mut self) {
+        self.tolerances.pax = true;
+    }
+
+    /// Takes GNU tar's way of telling a name that its header has no room for.
+    pub fn tolerate_long_names(&mut self) {
+        self.tolerances.long_names = true;
+    }
+
+    pub(in crate::package) fn tolerances(&mut self) -> &mut Tolerances {
+        &mut self.tolerances
+    }
+
+    /// The bytes below, to be read at any place.
+    pub(in crate::package) fn into_inner(self) -> R {
+        self.walk.inner
+    }
+
+    /// What is left of the member that [`Reader::advance`] went to.
+    pub(in crate::package) fn body(&mut self) -> &mut Walk<R> {
+        &mut self.walk
     }
 
     fn with_skip(inner: R, skip: Skip<R>) -> Self {
@@ -61,7 +97,7 @@ impl<R: Read> Reader<R> {
             walk,
             descriptor: None,
             names: HashMap::new(),
-            trailing_zeros: false,
+            tolerances: Tolerances::default(),
             finished: false,
         }
     }
@@ -74,6 +110,14 @@ impl<R: Read> Reader<R> {
     /// member is no descriptor, [`Kind::PackageLimit`], [`Kind::Io`]: each with the offset in the archive, and with
     /// the member where one is concerned.
     pub fn next_member(&mut self) -> Result<Option<Member<'_>>, Error> {
+        Ok(self.advance()?.map(|info| Member {
+            info,
+            body: &mut self.walk,
+        }))
+    }
+
+    /// Goes to the next member, whose bytes [`Reader::body`] then reads.
+    pub(in crate::package) fn advance(&mut self) -> Result<Option<MemberInfo>, Error> {
         if self.finished {
             return Ok(None);
         }
@@ -81,7 +125,7 @@ impl<R: Read> Reader<R> {
         self.finished = true;
         self.walk.finish_member()?;
         let Some((name, size)) = self.next_file()? else {
-            self.walk.check_tail(self.trailing_zeros)?;
+            self.walk.check_tail(self.tolerances.trailing_zeros)?;
             return Ok(None);
         };
         let role = self
@@ -89,45 +133,54 @@ impl<R: Read> Reader<R> {
             .map_err(|error| error.at_offset(self.walk.offset - BLOCK))?;
         self.walk.begin_member(&name, size);
         self.finished = false;
-        Ok(Some(Member {
+        Ok(Some(MemberInfo {
             name,
             role,
             size,
             offset: self.walk.offset,
-            body: &mut self.walk,
         }))
     }
 
     /// The next regular file's name and size; none where the first of the two zero blocks stands.
     fn next_file(&mut self) -> Result<Option<(MemberName, u64)>, Error> {
-        let mut extended = false;
+        let mut changes: Option<Changes> = None;
         loop {
             let start = self.walk.offset;
             let block = self.walk.read_block("a header")?;
-            if block.iter().all(|byte| *byte == 0) {
-                if extended {
-                    return Err(
-                        Error::new(Kind::ArchiveHeader, "a PAX header for no member").at_offset(start)
-                    );
+            let end = block.iter().all(|byte| *byte == 0);
+            let found = match (end, &changes) {
+                (true, None) => return Ok(None),
+                (true, Some(_)) => Err(Error::new(Kind::ArchiveHeader, "a header before no member")),
+                (false, _) => header::read(&block),
+            };
+            let refuse = |error: Error| self.walk.after(error.at_offset(start));
+            match found.map_err(refuse)? {
+                Entry::File { name, size } => {
+                    let changed = changes.unwrap_or_default().apply(name, size).map_err(refuse)?;
+                    return Ok(Some(changed));
                 }
-                return Ok(None);
-            }
-            let entry = header::read(&block).map_err(|error| self.walk.after(error.at_offset(start)))?;
-            match entry {
-                Entry::File { name, size } => return Ok(Some((name, size))),
-                Entry::Extension { size } if !extended && size <= MAX_EXTENSION => {
-                    extended = true;
-                    let records = self.walk.read_extension(size)?;
-                    header::check_extension(&records)
-                        .map_err(|error| self.walk.after(error.at_offset(start)))?;
+                before if changes.is_some() || before.extension_size() > MAX_EXTENSION => {
+                    let reason = "a header before a member that is too large, or a second one";
+                    return Err(refuse(Error::new(Kind::ArchiveHeader, reason)));
                 }
-                Entry::Extension { .. } => {
-                    let reason = "a PAX header that is too large, or a second one";
-                    return Err(self
-                        .walk
-                        .after(Error::new(Kind::ArchiveHeader, reason).at_offset(start)));
+                before => {
+                    let bytes = self.walk.read_extension(before.extension_size())?;
+                    let read = self.read_changes(&before, &bytes);
+                    changes = Some(read.map_err(|error| self.walk.after(error.at_offset(start)))?);
                 }
             }
+        }
+    }
+
+    /// What the header before a member changes about it, as far as that is tolerated.
+    fn read_changes(&self, before: &Entry, bytes: &[u8]) -> Result<Changes, Error> {
+        match before {
+            Entry::LongName { .. } if !self.tolerances.long_names => {
+                let reason = "a GNU header for a long name: importers disagree about what it changes";
+                Err(Error::new(Kind::ArchiveHeader, reason))
+            }
+            Entry::LongName { .. } => Changes::long_name(bytes),
+            _ => Changes::pax(bytes, self.tolerances.pax),
         }
     }
 
@@ -179,7 +232,7 @@ impl<R: Read + Seek> Reader<R> {
 type Skip<R> = fn(&mut R, u64) -> io::Result<u64>;
 
 /// The position in an archive; reads the bytes of the member it stands in.
-struct Walk<R> {
+pub(in crate::package) struct Walk<R> {
     inner: R,
     skip: Skip<R>,
     offset: u64,
@@ -221,7 +274,7 @@ impl<R: Read> Walk<R> {
 
     fn read_extension(&mut self, size: u64) -> Result<Vec<u8>, Error> {
         let mut records = vec![0; usize::try_from(size + padding(size)).unwrap_or(0)];
-        self.fill(&mut records, "a PAX header")?;
+        self.fill(&mut records, "a header before a member")?;
         records.truncate(usize::try_from(size).unwrap_or(0));
         Ok(records)
     }

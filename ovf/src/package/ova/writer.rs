@@ -275,3 +275,61 @@ fn write_zeros(out: &mut impl Write, count: u64) -> Result<(), Error> {
 fn failed(error: io::Error) -> Error {
     Error::io("writing the archive", error)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::manifest::DigestAlgorithm;
+    use crate::package::{Index, Limits, Source};
+
+    #[test]
+    fn a_member_above_eight_gibibytes_is_written_and_read_back_and_listed_by_gnu_tar() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ova");
+        let layout = Layout {
+            base_name: "a".to_owned(),
+            files: vec![
+                MemberName::parse("big").unwrap(),
+                MemberName::parse("next").unwrap(),
+            ],
+            descriptor_len: 1000,
+            algorithm: DigestAlgorithm::Sha256,
+            signer: None,
+            mtime: 0,
+        };
+        let mut writer = Writer::create(std::fs::File::create(&path).unwrap(), layout).unwrap();
+        let mut member = writer.next_member().unwrap();
+        member.write_all(b"begin").unwrap();
+        // A hole in the file takes neither room nor time, and what is in it is not this test's matter.
+        let hole = 9 << 30;
+        member.writer.out.seek(SeekFrom::Current(hole)).unwrap();
+        member.size += hole.cast_unsigned();
+        member.write_all(b"end").unwrap();
+        let size = member.finish().unwrap().size;
+        writer.member("next").unwrap().finish().unwrap();
+        let descriptor = format!(
+            "<Envelope xmlns='{ns}' xmlns:o='{ns}'><References><File o:id='f' o:href='big' o:size='{size}'/>\
+             </References><VirtualSystem o:id='s'><Info/></VirtualSystem></Envelope>",
+            ns = crate::descriptor::ENVELOPE_1
+        );
+        writer.finish(descriptor.into_bytes()).unwrap();
+
+        let mut index = Index::read(Source::open(&path).unwrap()).unwrap();
+        assert_eq!(index.members()[2].size, size);
+        assert_eq!(index.members()[3].name.as_str(), "next");
+        let file = index.descriptor().files[0].clone();
+        let mut beginning = [0; 6];
+        let mut reader = index.file(&file, &Limits::default()).unwrap();
+        reader.read_exact(&mut beginning).unwrap();
+        assert_eq!(&beginning, b"begin\0");
+
+        let listed = std::process::Command::new("tar").arg("tvf").arg(&path).output();
+        let Ok(listed) = listed else {
+            return println!("skipped: no tar");
+        };
+        assert!(listed.status.success(), "{listed:?}");
+        assert!(String::from_utf8_lossy(&listed.stdout).contains(&format!(" {size} ")));
+    }
+}

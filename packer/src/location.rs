@@ -1,0 +1,92 @@
+//! Where a package is: what the verbs that read one take as their argument.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use ovf::package::Source;
+
+use crate::error::{Error, Result};
+use crate::remote::{Address, Client, Download, RemoteArchive, RemoteFolder, Settings};
+
+/// A package's place. It is shown without the secrets that a URL may hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// Standard input: an archive as it comes.
+    Input,
+    /// A file: an archive, or a descriptor with its files beside it.
+    File(PathBuf),
+    /// A file on a server, likewise.
+    Remote(Address),
+}
+
+/// How much of a package will be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Small parts here and there.
+    Parts,
+    /// All of it, once.
+    Whole,
+}
+
+impl Location {
+    /// What an argument means: `-`, a URL of `http` or `https`, or a file.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a URL that is none.
+    pub fn of(argument: &Path) -> Result<Self> {
+        match argument.to_str() {
+            Some("-") => Ok(Self::Input),
+            Some(text) if Address::is_meant_by(text) => Address::parse(text).map(Self::Remote),
+            _ => Ok(Self::File(argument.to_owned())),
+        }
+    }
+
+    /// The file, where it is one of this machine's.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for every other place.
+    pub fn local(&self) -> Result<&Path> {
+        match self {
+            Self::File(path) => Ok(path),
+            Self::Input | Self::Remote(_) => {
+                Err(Error::Usage(format!("{self}: this needs a file on this machine")))
+            }
+        }
+    }
+
+    /// Opens the package at its beginning.
+    ///
+    /// # Errors
+    /// It cannot be opened, or its server does not serve parts of files.
+    pub fn open(&self, reading: Reading, settings: &Settings) -> Result<Source> {
+        let address = match self {
+            Self::Input => return Ok(Source::stream(std::io::stdin())),
+            Self::File(path) => return Ok(Source::open(path)?),
+            Self::Remote(address) => address,
+        };
+        let client = Client::new(settings);
+        if address.is_descriptor() {
+            let folder = RemoteFolder::of(&client, address)?;
+            let name = folder.descriptor_name().clone();
+            return Ok(Source::folder(folder, name));
+        }
+        match reading {
+            Reading::Parts => Ok(Source::seekable(
+                RemoteArchive::open(&client, address).map_err(Error::from_remote)?,
+            )),
+            Reading::Whole => Ok(Source::stream(
+                Download::open(&client, address).map_err(Error::from_remote)?,
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input => f.write_str("standard input"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Remote(address) => address.fmt(f),
+        }
+    }
+}
