@@ -64,6 +64,16 @@ impl DigestAlgorithm {
         }
     }
 
+    /// The name as command lines and settings write it: `sha256`.
+    pub const fn option_name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+
     /// Whether new packages may use it: SHA-1 is broken.
     pub const fn is_strong(self) -> bool {
         !matches!(self, Self::Sha1)
@@ -96,7 +106,12 @@ impl Digest {
     /// # Errors
     /// [`Kind::ManifestMalformed`] if it is not hexadecimal of the algorithm's length.
     pub fn from_hex(algorithm: DigestAlgorithm, hex: &str) -> Result<Self, Error> {
-        let bytes = decode_hex(hex)
+        Self::of_len(algorithm, decode_hex(hex))
+    }
+
+    /// A digest of these bytes, if they are as many as the algorithm gives.
+    pub(super) fn of_len(algorithm: DigestAlgorithm, bytes: Option<Vec<u8>>) -> Result<Self, Error> {
+        let bytes = bytes
             .filter(|bytes| bytes.len() == algorithm.output_len())
             .ok_or_else(|| {
                 let digits = 2 * algorithm.output_len();
@@ -205,7 +220,7 @@ pub(crate) fn encode_hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-pub(crate) fn decode_hex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| {
         char::from(byte)
             .to_digit(16)

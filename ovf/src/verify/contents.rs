@@ -97,15 +97,9 @@ fn order_of_files(run: &mut Run<'_>, places: &HashMap<MemberName, usize>) {
 }
 
 fn violated_order(run: &mut Run<'_>, member: Option<&str>, reason: &str) {
-    if run.policy.tolerates(Tolerance::MemberOrder) {
-        run.report.skipped(
-            Kind::PackageOrder,
-            member,
-            format!("{reason}; the policy tolerates it"),
-        );
-    } else {
-        run.report.failed(Kind::PackageOrder, member, reason);
-    }
+    let (policy, tolerance) = (run.policy, Tolerance::MemberOrder);
+    run.report
+        .violated(policy, tolerance, Kind::PackageOrder, member, reason);
 }
 
 fn unlisted(run: &mut Run<'_>, places: &HashMap<MemberName, usize>) {

@@ -6,6 +6,30 @@ use crate::descriptor::{Compression, Descriptor, File};
 use crate::error::{Error, Kind, quoted};
 use crate::package::{MAX_MEMBERS, MemberName};
 
+/// The members that a descriptor's package holds besides it, in the order of the References, by what is `present` with
+/// its size: which name a file of one chunk has, and how many chunks one without size.
+///
+/// # Errors
+/// [`Kind::PackageMissing`] for one that is not present; [`Kind::MemberName`], [`Kind::DescriptorDuplicate`],
+/// [`Kind::DescriptorValue`], [`Kind::PackageLimit`].
+pub fn files_in_order(
+    descriptor: &Descriptor,
+    present: &HashMap<MemberName, u64>,
+) -> Result<Vec<MemberName>, Error> {
+    let mut names = Vec::new();
+    for mut expectation in Expectation::all(descriptor)? {
+        expectation.settle(present);
+        names.append(&mut expectation.names);
+    }
+    match names.iter().find(|name| !present.contains_key(name)) {
+        None => Ok(names),
+        Some(name) => {
+            let reason = "the descriptor refers to a file that the package has not";
+            Err(Error::new(Kind::PackageMissing, reason).in_member(name))
+        }
+    }
+}
+
 /// A file of the References, as members of the package.
 pub(super) struct Expectation {
     file: File,

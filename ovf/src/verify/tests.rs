@@ -357,7 +357,11 @@ fn a_sealed_manifest_must_cover_everything_once_and_strongly() {
     let lines: Vec<_> = text.lines().collect();
     let sha1 = format!("SHA1(small.ovf)= {}", DigestAlgorithm::Sha1.digest(&members[0].1));
     let rows = [
-        (vec![lines[1], lines[2]], "manifest.uncovered", Some("small.ovf")),
+        (
+            vec![lines[1], lines[2]],
+            "manifest.descriptor-uncovered",
+            Some("small.ovf"),
+        ),
         (
             vec![lines[0], lines[1]],
             "manifest.uncovered",
@@ -370,7 +374,7 @@ fn a_sealed_manifest_must_cover_everything_once_and_strongly() {
         ),
         (
             vec![&sha1, lines[1], lines[2]],
-            "manifest.algorithm",
+            "manifest.weak-digest",
             Some("small.ovf"),
         ),
         (
@@ -654,7 +658,7 @@ fn the_verdict_as_json_has_stable_names() {
 
 #[test]
 fn tolerances_are_found_by_their_names() {
-    for tolerance in Tolerance::ALL {
+    for tolerance in Tolerance::all() {
         assert_eq!(Tolerance::parse(tolerance.name()), Some(tolerance));
     }
     assert_eq!(Tolerance::parse("everything"), None);
