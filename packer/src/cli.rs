@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{build, completions, inspect, keygen, lock, man, run, verify};
+use crate::command::{build, completions, inspect, keygen, lock, man, run, sign, verify};
 
 /// Build, check, sign and run OVF/OVA virtual appliances.
 #[derive(Debug, Parser)]
@@ -20,6 +20,7 @@ First steps:
   ova keygen keys                              keys for development
   ova build appliance.toml -o node.ova --sign keys/key.pem --cert keys/cert.pem
   ova verify node.ova --trust keys/ca.pem      digests, signature, chain
+  ova sign other.ova --key keys/key.pem --cert keys/cert.pem
   ova run node.ova --forward 8443:443          boot it here, in QEMU
 
 Exit codes:
@@ -30,7 +31,8 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Build(build::Arguments),
-    Verify(verify::Arguments),
+    Sign(sign::Arguments),
+    Verify(Box<verify::Arguments>),
     Inspect(inspect::Arguments),
     Run(Box<run::Arguments>),
     Keygen(keygen::Arguments),

@@ -5,6 +5,7 @@ mod cli;
 mod command;
 mod progress;
 mod report;
+mod signer;
 mod trust;
 
 use std::process::ExitCode;
