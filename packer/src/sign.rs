@@ -86,7 +86,7 @@ impl Seal<'_> {
             path.extension()
                 .is_some_and(|extension| extension.eq_ignore_ascii_case("ova"))
         };
-        match output {
+        let mut signed = match output {
             None if survey.folder.is_some() => folder::in_place(&mut pass, input),
             None => {
                 // A link's target is replaced, not the link.
@@ -97,7 +97,11 @@ impl Seal<'_> {
                 archive::write(&mut pass, output)
             }
             Some(output) => folder::copy(&mut pass, output),
+        }?;
+        if output.is_none() {
+            signed.package = input.to_owned();
         }
+        Ok(signed)
     }
 }
 

@@ -199,8 +199,8 @@ fn refusal(error: &webpki::Error, signer: &Certificate) -> Error {
             Kind::CrlUntrusted,
             "a revocation list for its path is not signed by the authority that it names",
         ),
-        E::UnsupportedSignatureAlgorithmContext(_)
-        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => (
+        // An algorithm that the issuer's key cannot have signed by means another key, and falls to the last arm.
+        E::UnsupportedSignatureAlgorithmContext(_) => (
             Kind::CertificateAlgorithm,
             "a certificate on its path is signed by an algorithm that is not supported",
         ),
