@@ -28,7 +28,7 @@ impl Crl {
     /// Reads the lists of a file: one in DER, or any number in PEM.
     ///
     /// # Errors
-    /// [`Kind::CrlMalformed`], also for a file without lists, and for delta and indirect lists.
+    /// [`Kind::CrlMalformed`], also for a file without lists, and for lists of version 1, delta and indirect ones.
     pub fn all_from(bytes: &[u8]) -> Result<Vec<Self>, Error> {
         if bytes.first() == Some(&0x30) {
             return Ok(vec![Self::from_der(bytes)?]);
@@ -58,7 +58,7 @@ impl Crl {
         }
         // Whoever judges a path by it must be able to read it, too.
         BorrowedCertRevocationList::from_der(der).map_err(|error| {
-            malformed("the revocation list is of a kind that is not supported").caused_by(error)
+            malformed("the revocation list is not a whole and direct one of version 2").caused_by(error)
         })?;
         let scope = list
             .extensions()
