@@ -9,23 +9,25 @@ use ovf::certificate::Signer;
 use packer::sign::{command_signer, open_signer};
 use packer::{Error, input};
 
+/// The flags' group in help texts.
+const HEADING: &str = "Signing";
+
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Signing")]
 pub(crate) struct SignerArguments {
     /// The signer's certificate (PEM), then the certificates that issued it, if any
-    #[arg(long, value_name = "CERT.pem")]
+    #[arg(help_heading = HEADING, long, value_name = "CERT.pem")]
     cert: Option<PathBuf>,
     /// Sign by this command, which has the key: manifest on its stdin, signature on its stdout (docs/verify.md)
-    #[arg(long, value_name = "COMMAND", requires = "cert")]
+    #[arg(help_heading = HEADING, long, value_name = "COMMAND", requires = "cert")]
     sign_command: Option<String>,
     /// Seconds that the command may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    #[arg(help_heading = HEADING, long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
     sign_timeout: u32,
     /// A file whose first line is the key's passphrase
-    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_env")]
+    #[arg(help_heading = HEADING, long, value_name = "FILE", conflicts_with = "passphrase_env")]
     passphrase_file: Option<PathBuf>,
     /// The environment variable that holds the key's passphrase
-    #[arg(long, value_name = "VARIABLE")]
+    #[arg(help_heading = HEADING, long, value_name = "VARIABLE")]
     passphrase_env: Option<String>,
 }
 

@@ -10,44 +10,46 @@ use ovf::verify::{Policy, Tolerance, Verdict, digests_named, verify, verify_with
 use packer::policy::{self, Age};
 use time::OffsetDateTime;
 
+/// The flags' group in help texts.
+const HEADING: &str = "Trust";
+
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Trust")]
 pub(crate) struct Trust {
     /// Certificates to trust (PEM or DER): authorities, or a publisher's own; a signature that leads to one is required
-    #[arg(long, value_name = "CA.pem")]
+    #[arg(help_heading = HEADING, long, value_name = "CA.pem")]
     trust: Vec<PathBuf>,
     /// A key that must be on the signer's path: SHA-256 of its SubjectPublicKeyInfo; without --trust it stands for a root
-    #[arg(long, value_name = "SHA256", value_parser = pin)]
+    #[arg(help_heading = HEADING, long, value_name = "SHA256", value_parser = pin)]
     pin: Vec<KeyPin>,
     /// A policy file (TOML, docs/verify.md); flags add to it, and win where they differ
-    #[arg(long, value_name = "POLICY.toml")]
+    #[arg(help_heading = HEADING, long, value_name = "POLICY.toml")]
     policy: Option<PathBuf>,
     /// Refuse an unsigned package even where nobody is trusted by name
-    #[arg(long)]
+    #[arg(help_heading = HEADING, long)]
     require_signature: bool,
     /// Judge certificates and revocation lists at this time, not now, such as 2026-07-01T00:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = policy::unix_time)]
+    #[arg(help_heading = HEADING, long, value_name = "TIME", value_parser = policy::unix_time)]
     at: Option<i64>,
     /// Revocation lists (PEM or DER) of the authorities on the signer's path
-    #[arg(long, value_name = "CA.crl")]
+    #[arg(help_heading = HEADING, long, value_name = "CA.crl")]
     crl: Vec<PathBuf>,
     /// Refuse a revocation list older than this, such as 12h or 7d, though its next update isn't due
-    #[arg(long, value_name = "AGE")]
+    #[arg(help_heading = HEADING, long, value_name = "AGE")]
     crl_max_age: Option<Age>,
     /// Refuse where no revocation list speaks of a certificate on the signer's path
-    #[arg(long)]
+    #[arg(help_heading = HEADING, long)]
     require_crl: bool,
     /// The least size of RSA keys [default: 2048]
-    #[arg(long, value_name = "BITS", value_parser = key_bits)]
+    #[arg(help_heading = HEADING, long, value_name = "BITS", value_parser = key_bits)]
     min_key_bits: Option<usize>,
     /// The weakest digest of manifest and signature: sha256, sha384, sha512 [default: sha256]
-    #[arg(long, value_name = "DIGEST", value_parser = policy::strong_digest)]
+    #[arg(help_heading = HEADING, long, value_name = "DIGEST", value_parser = policy::strong_digest)]
     min_digest: Option<DigestAlgorithm>,
     /// Let pass what breaks a rule by this name, such as sha1 (docs/verify.md has them all)
-    #[arg(long, value_name = "NAME", value_parser = tolerances)]
+    #[arg(help_heading = HEADING, long, value_name = "NAME", value_parser = tolerances)]
     tolerate: Vec<Tolerances>,
     /// Let nothing pass: not even other spellings of manifest and certificate file
-    #[arg(long, conflicts_with = "tolerate")]
+    #[arg(help_heading = HEADING, long, conflicts_with = "tolerate")]
     strict: bool,
 }
 

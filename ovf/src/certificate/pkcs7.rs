@@ -103,3 +103,63 @@ fn take<'a>(rest: &mut &'a [u8], tag: (Class, u32)) -> Result<&'a [u8], Error> {
 fn unreadable() -> Error {
     malformed("the PKCS#7 block is not one of certificates alone, in DER")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+    use crate::fixture::keys;
+
+    fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82], &length[..], content].concat()
+    }
+
+    fn block(certificates: &[u8], signers: &[u8]) -> Vec<u8> {
+        let data = element(0x06, &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x01]);
+        let parts = [
+            element(0x02, &[1]),
+            element(0x31, &[]),
+            element(0x30, &data),
+            element(0xA0, certificates),
+            element(0x31, signers),
+        ];
+        let signed = element(0xA0, &element(0x30, &parts.concat()));
+        element(0x30, &[element(0x06, SIGNED_DATA), signed].concat())
+    }
+
+    fn bag() -> Vec<u8> {
+        [keys().root.as_der(), keys().certificate.as_der()].concat()
+    }
+
+    #[test]
+    fn the_certificates_of_a_block_come_out_signer_first() {
+        let found = certificates(&block(&bag(), &[]), 16).unwrap();
+        let chain = order(found).unwrap();
+        assert_eq!(chain, [keys().certificate.clone(), keys().root.clone()]);
+    }
+
+    #[test]
+    fn a_block_with_a_signature_or_too_many_certificates_is_refused() {
+        let refused = |der: &[u8], limit| certificates(der, limit).unwrap_err().kind();
+        let signed = block(&bag(), &element(0x30, &[]));
+        assert_eq!(refused(&signed, 16), Kind::CertificateMalformed);
+        assert_eq!(refused(&block(&bag(), &[]), 1), Kind::CertificateMalformed);
+        let twice = order(vec![keys().root.clone(), keys().root.clone()]).unwrap();
+        assert_eq!(twice.len(), 1);
+        let other = keys().self_signed(&crate::fixture::params("Stranger"));
+        assert!(order(vec![keys().certificate.clone(), other]).is_err());
+        assert!(order(Vec::new()).is_err());
+    }
+
+    #[test]
+    fn no_near_block_makes_the_reader_panic() {
+        let good = block(&bag(), &[]);
+        for at in 0..good.len() {
+            let mut bytes = good.clone();
+            bytes[at] ^= 0x55;
+            let _ = certificates(&bytes, 16).and_then(order);
+            let _ = certificates(&good[..at], 16);
+        }
+    }
+}

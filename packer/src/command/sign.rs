@@ -47,8 +47,8 @@ const EXAMPLES: &str = "\
 Examples:
   ova sign node.ova --key key.pem --cert chain.pem
   ova sign node.ova -o signed.ova --key key.pem --cert chain.pem --passphrase-env KEY_PASSPHRASE
-  ova sign folder/node.ovf -o node.ova --cert chain.pem --sign-command \\
-      'pkcs11-tool --sign --mechanism SHA256-RSA-PKCS --id 01 --pin env:PIN -i /dev/stdin -o /dev/stdout'";
+  ova sign folder/node.ovf -o node.ova --cert chain.pem \\
+      --sign-command 'openssl dgst -sha256 -engine pkcs11 -keyform engine -sign pkcs11:object=release'";
 
 impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
