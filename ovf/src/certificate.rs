@@ -12,20 +12,23 @@
 mod crl;
 mod file;
 mod key;
+mod link;
 mod path;
 mod pkcs7;
 mod revocation;
 mod signer;
 mod trust;
+mod usage;
 mod x509;
 
 pub use self::crl::Crl;
 pub use self::file::{CertificateFile, MAX_BYTES};
 pub use self::key::SigningKey;
+pub use self::link::check_links;
 pub use self::revocation::Revocation;
 pub use self::signer::{Signer, SigningDevice};
 pub use self::trust::{KeyPin, Trust, TrustRoots};
-pub use self::x509::{Certificate, check_links};
+pub use self::x509::Certificate;
 
 use crate::error::{Error, Kind};
 

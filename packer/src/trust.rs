@@ -126,6 +126,10 @@ pub(crate) fn judge(package: &Path, policy: &Policy) -> anyhow::Result<Verdict> 
     if package.to_str() == Some("-") {
         return Ok(verify(&mut Source::stream(std::io::stdin()), policy));
     }
+    // A pipe can be read once.
+    if !package.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(verify(&mut Source::open(package)?, policy));
+    }
     // A file can be looked into twice: where its manifest stands at the end, one digest is then enough.
     let digests = digests_named(&mut Source::open(package)?).unwrap_or_default();
     Ok(verify_with(&mut Source::open(package)?, policy, &digests))

@@ -358,6 +358,18 @@ fn a_package_from_a_pipe_is_judged_wherever_its_manifest_stands() {
 }
 
 #[test]
+fn a_package_under_the_name_of_a_pipe_is_read_once() {
+    let (folder, package) = package();
+    let fifo = folder.path().join("fifo.ova");
+    artefacts::success(Command::new("mkfifo").arg(&fifo));
+    let bytes = std::fs::read(&package).unwrap();
+    let to = fifo.clone();
+    let feeder = std::thread::spawn(move || std::fs::write(to, bytes));
+    assert!(codes::<&str>(&fifo, &[]).is_empty());
+    feeder.join().unwrap().unwrap();
+}
+
+#[test]
 fn a_package_larger_than_the_memory_goes_through_a_pipe() {
     const SIZE: usize = 300 << 20;
     let (_folder, package) = package();

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use super::key::SigningKey;
-use super::x509::{Certificate, check_links};
-use super::{CertificateFile, malformed};
+use super::{Certificate, CertificateFile, check_links, malformed};
 use crate::error::{Error, Kind};
 use crate::manifest::{DigestAlgorithm, encode_hex};
 

@@ -201,77 +201,9 @@ impl Certificate {
             })
     }
 
-    /// Whether `now`, in Unix time, is within its validity.
-    ///
-    /// # Errors
-    /// [`Kind::CertificateExpired`], [`Kind::CertificateNotYetValid`].
-    pub fn check_validity(&self, now: i64) -> Result<(), Error> {
-        if now < self.not_before {
-            let reason = format!("the certificate of {} is not valid yet", self.subject);
-            return Err(Error::new(Kind::CertificateNotYetValid, reason));
-        }
-        if now > self.not_after {
-            return Err(Error::new(
-                Kind::CertificateExpired,
-                format!("the certificate of {} has expired", self.subject),
-            ));
-        }
-        Ok(())
-    }
-
-    /// Whether its key may sign packages: it is no authority's, unless it stands for itself alone, as what `openssl req
-    /// -x509` makes does; if it has an extended key usage, code signing is in it; if it has a key usage, digital
-    /// signatures are.
-    ///
-    /// # Errors
-    /// [`Kind::CertificateAuthority`], [`Kind::CertificateExtendedKeyUsage`], [`Kind::CertificateKeyUsage`],
-    /// [`Kind::CertificateMalformed`].
-    pub fn check_usage(&self) -> Result<(), Error> {
-        self.check_no_authority()?;
-        self.check_extended_key_usage()?;
-        self.check_key_usage()
-    }
-
-    pub(crate) fn check_no_authority(&self) -> Result<(), Error> {
-        if self.authority && !self.self_issued {
-            let reason = "the certificate is an authority's, not a publisher's";
-            return Err(Error::new(Kind::CertificateAuthority, reason));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn check_extended_key_usage(&self) -> Result<(), Error> {
-        let parsed = parse(&self.der)?;
-        if let Some(usage) = parsed.extended_key_usage().map_err(unreadable)?
-            && !usage.value.code_signing
-        {
-            let reason = "the certificate's extended key usage does not allow code signing";
-            return Err(Error::new(Kind::CertificateExtendedKeyUsage, reason));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn check_key_usage(&self) -> Result<(), Error> {
-        let parsed = parse(&self.der)?;
-        if let Some(usage) = parsed.key_usage().map_err(unreadable)?
-            && !usage.value.digital_signature()
-        {
-            let reason = "the certificate's key usage does not allow digital signatures";
-            return Err(Error::new(Kind::CertificateKeyUsage, reason));
-        }
-        Ok(())
-    }
-
-    /// Whether its signature is one by `issuer`'s key.
-    pub(super) fn check_signed_by(&self, issuer: &Certificate) -> Result<(), Error> {
-        let (own, above) = (parse(&self.der)?, parse(&issuer.der)?);
-        own.verify_signature(Some(above.public_key())).map_err(|error| {
-            let reason = format!(
-                "the certificate of {} is not signed by {}",
-                self.subject, issuer.subject
-            );
-            Error::new(Kind::CertificateUntrusted, reason).caused_by(error)
-        })
+    /// Whether it names `issuer` as its issuer; nothing is said of signatures.
+    pub(super) fn is_named_issuer(&self, issuer: &Certificate) -> bool {
+        self.issuer_der == issuer.subject_der
     }
 
     /// The issuer's name in DER.
@@ -290,42 +222,11 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// Whether every certificate of a chain is issued and signed by the next one, and a self-issued one by itself.
-///
-/// A root at the end is not made trustworthy by this; it only cannot be another one's.
-///
-/// # Errors
-/// [`Kind::CertificateUntrusted`], naming the certificate.
-pub fn check_links(chain: &[Certificate]) -> Result<(), Error> {
-    for (index, certificate) in chain.iter().enumerate() {
-        match chain.get(index + 1) {
-            Some(next) if certificate.is_named_issuer(next) => certificate.check_signed_by(next)?,
-            Some(next) => {
-                let reason = format!(
-                    "the certificate of {} is issued by {}, and followed by that of {}",
-                    certificate.subject, certificate.issuer, next.subject
-                );
-                return Err(Error::new(Kind::CertificateUntrusted, reason));
-            }
-            None if certificate.self_issued => certificate.check_signed_by(certificate)?,
-            None => {}
-        }
-    }
-    Ok(())
-}
-
-impl Certificate {
-    /// Whether it names `issuer` as its issuer; nothing is said of signatures.
-    pub(super) fn is_named_issuer(&self, issuer: &Certificate) -> bool {
-        self.issuer_der == issuer.subject_der
-    }
-}
-
-fn unreadable(error: X509Error) -> Error {
+pub(super) fn unreadable(error: X509Error) -> Error {
     malformed("an extension of the certificate cannot be read").caused_by(error)
 }
 
-fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Error> {
+pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Error> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
         Ok(_) => Err(malformed("bytes follow the certificate")),

@@ -76,7 +76,7 @@ fn a_list_under_the_authority_s_name_by_another_key_is_refused() {
 #[test]
 fn what_is_no_list_cannot_be_read_as_one() {
     let list = list(Listed::Publisher);
-    assert_eq!(Crl::all_from(list.as_der()).unwrap(), [list.clone()]);
+    assert_eq!(Crl::all_from(list.as_der()).unwrap(), std::slice::from_ref(&list));
     for bytes in [&b"nothing"[..], b"", &list.as_der()[..40], keys().root.as_der()] {
         assert_eq!(Crl::all_from(bytes).unwrap_err().kind(), Kind::CrlMalformed);
     }
