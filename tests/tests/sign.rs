@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed expectation of a test is a panic")]
 
 use std::ffi::OsString;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -107,8 +109,11 @@ fn a_package_is_signed_in_place_once_and_again_only_when_told() {
         return;
     };
     let before = names(folder.path());
+    std::fs::set_permissions(&package, Permissions::from_mode(0o600)).unwrap();
     artefacts::success(&mut sign_by_key(&package, &authority));
     assert_eq!(names(folder.path()), before);
+    let mode = package.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it has become readable to others");
     accepted(&package, &authority);
     let bytes = std::fs::read(&package).unwrap();
     let text = artefacts::exits(&mut sign_by_key(&package, &other), 1);

@@ -3,7 +3,7 @@ use std::path::Path;
 use ovf::package::ova::{Layout, Writer};
 
 use super::{Pass, Signed};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::Output;
 
 /// Writes the package as an archive, which appears whole or not at all.
@@ -26,6 +26,13 @@ pub(super) fn write(pass: &mut Pass<'_, '_>, path: &Path) -> Result<Signed> {
         member.finish()?;
     }
     let written = archive.finish(survey.descriptor.clone())?;
+    // A package that only its owner may read stays one.
+    if let Ok(old) = path.metadata() {
+        output
+            .file()
+            .set_permissions(old.permissions())
+            .map_err(Error::io(path, "set the permissions of"))?;
+    }
     output.commit()?;
     let covered = written.members.into_iter();
     let covered = covered
