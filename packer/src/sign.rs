@@ -9,6 +9,7 @@ mod folder;
 mod key;
 mod survey;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use ovf::certificate::Signer;
@@ -56,7 +57,7 @@ pub struct Covered {
 
 impl Seal<'_> {
     /// Signs the package `input`, an archive or a folder's descriptor: in place, or as `output`. `progress` gets the bytes
-    /// done and those to do.
+    /// done and those to do, and may break it off.
     ///
     /// A folder becomes an archive where `output` ends in `.ova`, and a new folder elsewhere.
     ///
@@ -67,7 +68,7 @@ impl Seal<'_> {
         &self,
         input: &Path,
         output: Option<&Path>,
-        progress: &mut dyn FnMut(u64, u64),
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Signed> {
         let survey = Survey::of(input)?;
         if survey.signed && !self.replace {
@@ -110,7 +111,7 @@ struct Pass<'a, 'p> {
     seal: &'a Seal<'a>,
     survey: &'a Survey,
     done: u64,
-    progress: &'p mut dyn FnMut(u64, u64),
+    progress: &'p mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 }
 
 /// How much is copied at a time.
@@ -138,7 +139,9 @@ impl Pass<'_, '_> {
                 .map_err(Error::io(Path::new(file.name.as_str()), "copy"))?;
             left -= read as u64;
             self.done += read as u64;
-            (self.progress)(self.done, self.survey.total());
+            if (self.progress)(self.done, self.survey.total()).is_break() {
+                return Err(Error::Usage("interrupted; nothing was signed".to_owned()));
+            }
         }
         Ok(())
     }

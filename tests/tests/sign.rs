@@ -209,6 +209,51 @@ fn a_folder_is_signed_in_place_copied_or_packed() {
     assert_eq!(names(&loose), whole);
 }
 
+/// Before it catches the signal a process just ends by it.
+fn wait_until_interrupts_are_caught(pid: u32) {
+    const SIGINT_BIT: u64 = 1 << 1;
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        if u64::from_str_radix(mask.unwrap().trim(), 16).unwrap() & SIGINT_BIT != 0 {
+            return std::thread::sleep(Duration::from_millis(50));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn an_interrupted_signature_leaves_nothing_behind() {
+    const SIZE: u64 = 4 << 30;
+    let (folder, package) = package();
+    let Some(authority) = Authority::new(2048) else {
+        return;
+    };
+    let mut archive = Archive::read(&package);
+    let old = archive.member(".vmdk").bytes.len();
+    let text = String::from_utf8(archive.member(".ovf").bytes.clone()).unwrap();
+    let loose = folder.path().join("loose");
+    std::fs::create_dir(&loose).unwrap();
+    let grown = text.replace(&format!("size=\"{old}\""), &format!("size=\"{SIZE}\""));
+    std::fs::write(loose.join("test.ovf"), grown).unwrap();
+    let disk = std::fs::File::create(loose.join("test-data.vmdk")).unwrap();
+    disk.set_len(SIZE).unwrap();
+    let before = names(folder.path());
+    for output in ["copy", "copy.ova"] {
+        let mut command = sign_by_key(&loose.join("test.ovf"), &authority);
+        let mut child = command
+            .arg("-o")
+            .arg(folder.path().join(output))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        wait_until_interrupts_are_caught(child.id());
+        artefacts::success(Command::new("kill").arg("-INT").arg(child.id().to_string()));
+        assert_eq!(child.wait().unwrap().code(), Some(2), "{output}");
+        assert_eq!(names(folder.path()), before, "{output}");
+    }
+}
+
 #[test]
 fn an_encrypted_key_opens_by_file_or_environment_and_not_without() {
     let (folder, package) = package();

@@ -1,11 +1,15 @@
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use ovf::manifest::DigestAlgorithm;
 use ovf::verify::SignerSummary;
 use packer::sign::{Seal, Signed};
 use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::progress::Progress;
 use crate::report::{self, printable};
@@ -62,8 +66,13 @@ impl Arguments {
             replace: self.replace,
         };
         let progress = Progress::bytes("signing");
+        let interrupted = interruption()?;
         let signed = seal.apply(&self.package, self.output.as_deref(), &mut |done, total| {
             progress.set(done, total);
+            match interrupted.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
         })?;
         progress.finish();
         if json {
@@ -73,6 +82,16 @@ impl Arguments {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Becomes true at the first signal to end, so that a copy that is half made is removed; the second ends at once.
+fn interruption() -> std::io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 2, Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
 }
 
 fn describe(signed: &Signed, signer: &SignerSummary, digest: DigestAlgorithm) -> serde_json::Value {
