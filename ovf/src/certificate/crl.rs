@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use webpki::BorrowedCertRevocationList;
+use webpki::OwnedCertRevocationList;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
@@ -56,10 +56,8 @@ impl Crl {
         if !rest.is_empty() {
             return Err(malformed("bytes follow the revocation list"));
         }
-        // Whoever judges a path by it must be able to read it, too.
-        BorrowedCertRevocationList::from_der(der).map_err(|error| {
-            malformed("the revocation list is not a whole and direct one of version 2").caused_by(error)
-        })?;
+        // Whoever judges a path by it must be able to read every entry, too.
+        entries(der)?;
         let scope = list
             .extensions()
             .iter()
@@ -120,6 +118,14 @@ impl Crl {
         self.issuer_der == other.issuer_der && self.scope == other.scope
     }
 
+    /// The list for judging a path.
+    ///
+    /// # Errors
+    /// None that [`Crl::from_der`] would not have found.
+    pub(super) fn entries(&self) -> Result<OwnedCertRevocationList, Error> {
+        entries(&self.der)
+    }
+
     pub(super) fn issuer_der(&self) -> &[u8] {
         &self.issuer_der
     }
@@ -129,6 +135,12 @@ impl fmt::Debug for Crl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Crl({}, {})", self.issuer, self.this_update)
     }
+}
+
+fn entries(der: &[u8]) -> Result<OwnedCertRevocationList, Error> {
+    OwnedCertRevocationList::from_der(der).map_err(|error| {
+        malformed("the revocation list is not a whole and direct one of version 2").caused_by(error)
+    })
 }
 
 fn malformed(reason: &str) -> Error {

@@ -1,9 +1,6 @@
 //! Whether a certificate on a path has been taken back by its authority.
 
-use webpki::{
-    CertRevocationList, ExpirationPolicy, OwnedCertRevocationList, RevocationOptionsBuilder,
-    UnknownStatusPolicy,
-};
+use webpki::{CertRevocationList, ExpirationPolicy, RevocationOptionsBuilder, UnknownStatusPolicy};
 
 use super::crl::Crl;
 use super::path::Path;
@@ -46,9 +43,8 @@ impl Revocation {
         let latest = self.latest();
         let lists: Vec<CertRevocationList<'_>> = latest
             .iter()
-            .filter_map(|list| OwnedCertRevocationList::from_der(list.as_der()).ok())
-            .map(CertRevocationList::from)
-            .collect();
+            .map(|list| list.entries().map(CertRevocationList::from))
+            .collect::<Result<_, _>>()?;
         let lists: Vec<_> = lists.iter().collect();
         let Ok(options) = RevocationOptionsBuilder::new(&lists) else {
             return self.check_without();

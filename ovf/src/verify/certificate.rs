@@ -155,28 +155,20 @@ impl Rules<'_, '_> {
     }
 
     fn validity(&mut self, signer: &Certificate) {
-        let result = signer.check_validity(self.run.policy.now);
-        self.timely(
-            Kind::CertificateExpired,
-            result,
-            "the certificate is within its validity",
-        );
-    }
-
-    /// A result that may be let pass where it is of a certificate past its validity.
-    fn timely(&mut self, kind: Kind, result: Result<(), Error>, reason: &str) {
-        match result {
-            Err(error) if error.kind() == Kind::CertificateExpired => {
-                let (policy, member) = (self.run.policy, Some(self.member));
-                self.run.report.violated(
-                    policy,
-                    Tolerance::ExpiredCertificate,
-                    error.kind(),
-                    member,
-                    error.with_causes(),
-                );
-            }
-            result => self.result(kind, result, reason),
+        let policy = self.run.policy;
+        match signer.check_validity(policy.now) {
+            Err(error) if error.kind() == Kind::CertificateExpired => self.run.report.violated(
+                policy,
+                Tolerance::ExpiredCertificate,
+                error.kind(),
+                Some(self.member),
+                error.reason(),
+            ),
+            result => self.result(
+                Kind::CertificateExpired,
+                result,
+                "the certificate is within its validity",
+            ),
         }
     }
 

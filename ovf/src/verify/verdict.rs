@@ -32,7 +32,7 @@ pub enum Outcome {
     Failed,
     /// Violated, and let pass by a tolerance that the policy names.
     Tolerated,
-    /// Not applied, by the policy's choice or because there was nothing to apply it to.
+    /// Not applied: the policy doesn't ask for it, or there was nothing to apply it to.
     Skipped,
 }
 

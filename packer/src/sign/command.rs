@@ -53,9 +53,12 @@ impl SignCommand {
     }
 
     fn failed(&self, reason: impl std::fmt::Display) -> Error {
+        // The rest of it may hold a PIN, as may an assignment before it, and errors end up in logs.
+        let mut words = self.command.split_whitespace();
+        let program = words.find(|word| !word.contains('=')).unwrap_or_default();
         Error::new(
             Kind::KeyDevice,
-            format!("sign command '{}' {reason}", self.command),
+            format!("the sign command ({program} ...) {reason}"),
         )
     }
 
@@ -233,6 +236,12 @@ mod tests {
         assert!(
             error.reason().contains('7') && error.reason().contains("no token"),
             "{error}"
+        );
+        assert!(
+            !sign("PIN=4711 false --pin 4711", SOON)
+                .unwrap_err()
+                .to_string()
+                .contains("4711")
         );
         let error = sign("true", SOON).unwrap_err();
         assert!(error.reason().contains("no signature"), "{error}");
