@@ -213,6 +213,29 @@ fn the_file_after_chunks_in_unknown_number_is_still_there_to_be_read() {
 }
 
 #[test]
+fn what_stands_before_a_file_or_was_left_of_the_one_before_is_passed_over() {
+    let mut package = chunked(b"0123456789", 4, Compression::None);
+    package.descriptor.files.push(file("next", Some(1)));
+    package.members[0].1 = package.descriptor.render().unwrap();
+    package.members.push(("next".to_owned(), b"n".to_vec()));
+    for begun in [false, true] {
+        let mut source = Source::stream(Cursor::new(package.archive()));
+        source.read_descriptor().unwrap();
+        let [first, next] = [0, 1].map(|index| &package.descriptor.files[index]);
+        if begun {
+            let mut reader = source.file(first, &Limits::default()).unwrap();
+            reader.read_exact(&mut [0; 2]).unwrap();
+        }
+        let mut text = String::new();
+        let mut reader = source.file(next, &Limits::default()).unwrap();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "n");
+        let error = source.file(first, &Limits::default()).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), Kind::PackageMissing);
+    }
+}
+
+#[test]
 fn an_index_reads_files_again_and_in_any_order() {
     let mut package = Package::of(file("a", Some(1)), &[("a", b"1"), ("b", b"22")]);
     package.descriptor.files.push(file("b", Some(2)));
