@@ -35,7 +35,7 @@ commands: dependencies
 	@cmp -s $(VCC) out/vcc || cp $(VCC) out/vcc
 
 # The package is made again where anything it is made of is newer.
-INPUTS := $(OVA) out/vcc $(KEYS) appliance/vcc-node.toml appliance/debian.lock appliance/eula.txt
+INPUTS := $(OVA) out/vcc Cargo.lock $(KEYS) appliance/vcc-node.toml appliance/debian.lock appliance/eula.txt
 package: commands
 	@[ -e $(KEYS)/key.pem ] || $(OVA) keygen $(KEYS)
 	@if [ ! -e $(PACKAGE) ] || [ -n "$$(find $(INPUTS) -maxdepth 0 -newer $(PACKAGE))" ]; then \

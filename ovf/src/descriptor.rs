@@ -305,6 +305,18 @@ impl Descriptor {
         self.content.systems()
     }
 
+    /// The deployment options.
+    pub fn options(&self) -> &[Configuration] {
+        self.deployment_options
+            .as_ref()
+            .map_or(&[], |it| &it.configurations)
+    }
+
+    /// Whether there is a deployment option of this id.
+    pub fn has_option(&self, id: &str) -> bool {
+        self.options().iter().any(|option| option.id == id)
+    }
+
     /// The deployment option that applies where none is chosen.
     pub fn default_option(&self) -> Option<&str> {
         let options = self.deployment_options.as_ref()?;

@@ -241,12 +241,18 @@ kinds! {
     ManifestDuplicate => "manifest.duplicate",
     /// A manifest uses a digest algorithm that is unknown, or refused by policy.
     ManifestAlgorithm => "manifest.algorithm",
+    /// A manifest uses a digest that is weaker than the policy's least.
+    ManifestWeakDigest => "manifest.weak-digest",
+    /// A manifest is spelled in a way that the policy does not tolerate.
+    ManifestSpelling => "manifest.spelling",
     /// The package has no manifest though one is required.
     ManifestMissing => "manifest.missing",
     /// A member's digest is not the manifest's.
     ManifestDigest => "manifest.digest",
-    /// A member, or the descriptor, is not listed in the manifest.
+    /// A member is not listed in the manifest.
     ManifestUncovered => "manifest.uncovered",
+    /// The descriptor is not listed in the manifest.
+    ManifestDescriptorUncovered => "manifest.descriptor-uncovered",
     /// The manifest lists a file that the package has not.
     ManifestAbsent => "manifest.absent",
     /// The package is not signed though a signature is required.
@@ -255,9 +261,13 @@ kinds! {
     CertificateMalformed => "certificate.malformed",
     /// The signature is not one by the certificate's key over the manifest.
     CertificateSignature => "certificate.signature",
-    /// The signature's or the key's algorithm is not supported, or refused by policy.
+    /// The certificate file is spelled in a way that the policy does not tolerate.
+    CertificateSpelling => "certificate.spelling",
+    /// The signature's or the key's algorithm is not supported.
     CertificateAlgorithm => "certificate.algorithm",
-    /// The signer's key is shorter than 2048 bits.
+    /// The signature is over a digest that is weaker than the policy's least.
+    CertificateWeakDigest => "certificate.weak-digest",
+    /// A key of the chain is shorter than 2048 bits, or than the policy's least.
     CertificateKeySize => "certificate.key-size",
     /// The certificate is past its validity.
     CertificateExpired => "certificate.expired",
@@ -267,14 +277,30 @@ kinds! {
     CertificateExtendedKeyUsage => "certificate.extended-key-usage",
     /// The certificate's key usage does not allow digital signatures.
     CertificateKeyUsage => "certificate.key-usage",
+    /// The certificate is an authority's, and signs as if it were a publisher's.
+    CertificateAuthority => "certificate.authority",
     /// No path leads from the certificate to a trusted root.
     CertificateUntrusted => "certificate.untrusted",
+    /// None of the pinned keys is on the signer's path.
+    CertificatePin => "certificate.pin",
+    /// A certificate on the signer's path is revoked.
+    CertificateRevoked => "certificate.revoked",
+    /// A revocation list cannot be read, or is of a kind that is not supported.
+    CrlMalformed => "crl.malformed",
+    /// No revocation list speaks of a certificate on the signer's path, though one is required.
+    CrlMissing => "crl.missing",
+    /// A revocation list is past its next update, or older than the policy allows.
+    CrlStale => "crl.stale",
+    /// A revocation list is not signed by the authority that it names.
+    CrlUntrusted => "crl.untrusted",
     /// A private key cannot be read.
     KeyMalformed => "key.malformed",
     /// A private key is encrypted, and the passphrase is missing or wrong.
     KeyPassphrase => "key.passphrase",
     /// A private key is not the one of the certificate.
     KeyMismatch => "key.mismatch",
+    /// The device or program that holds a private key did not sign.
+    KeyDevice => "key.device",
     /// The file is neither an OVA nor a descriptor.
     PackageFormat => "package.format",
     /// The archive ends before it should.

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_RSA_SHA256, PublicKeyData, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, PublicKeyData, RevokedCertParams,
+    SerialNumber, SignatureAlgorithm,
 };
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::EncodeRsaPublicKey;
@@ -14,7 +15,7 @@ use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use rsa::rand_core::OsRng;
 use time::OffsetDateTime;
 
-use crate::certificate::{Certificate, Signer, SigningKey, TrustRoots};
+use crate::certificate::{Certificate, Crl, Signer, SigningKey, TrustRoots};
 use crate::descriptor::*;
 use crate::manifest::DigestAlgorithm;
 use crate::package::MemberName;
@@ -37,9 +38,7 @@ pub(crate) struct Keys {
 pub(crate) fn keys() -> &'static Keys {
     static KEYS: OnceLock<Keys> = OnceLock::new();
     KEYS.get_or_init(|| {
-        let mut params = params("Test Authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let params = authority_params("Test Authority");
         let key = KeyPair::generate().unwrap();
         let root = Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap();
         let authority = Issuer::new(params, key);
@@ -72,11 +71,50 @@ pub(crate) fn params(name: &str) -> CertificateParams {
     params
 }
 
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = params(name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
 pub(crate) fn publisher_params() -> CertificateParams {
     let mut params = params("Publisher");
+    params.serial_number = Some(SerialNumber::from(PUBLISHER_SERIAL));
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
     params
+}
+
+const PUBLISHER_SERIAL: u64 = 77;
+
+/// Whom a revocation list names.
+pub(crate) enum Listed {
+    Publisher,
+    Nobody,
+}
+
+/// A list of certificates taken back, of these times in Unix time.
+fn list(authority: &Issuer<'_, KeyPair>, listed: &Listed, this_update: i64, next_update: i64) -> Crl {
+    let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+    let serial = match listed {
+        Listed::Publisher => PUBLISHER_SERIAL,
+        Listed::Nobody => PUBLISHER_SERIAL + 1,
+    };
+    let params = CertificateRevocationListParams {
+        this_update: time(this_update),
+        next_update: time(next_update),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: vec![RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: time(this_update),
+            reason_code: None,
+            invalidity_date: None,
+        }],
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    Crl::from_der(params.signed_by(authority).unwrap().der()).unwrap()
 }
 
 /// A public key of any size: ring, which rcgen uses, loads none of fewer than 2048 bits.
@@ -101,6 +139,23 @@ impl Keys {
     /// A certificate of the authority for a key.
     pub(crate) fn issue(&self, params: &CertificateParams, key: &RsaPrivateKey) -> Certificate {
         issue(&self.authority, params, key)
+    }
+
+    /// A list of the authority.
+    pub(crate) fn list(&self, listed: Listed, this_update: i64, next_update: i64) -> Crl {
+        list(&self.authority, &listed, this_update, next_update)
+    }
+
+    /// A list of an authority that has nothing to do with the publisher.
+    pub(crate) fn foreign_list(&self, this_update: i64, next_update: i64) -> Crl {
+        let other = Issuer::new(authority_params("Other"), KeyPair::generate().unwrap());
+        list(&other, &Listed::Publisher, this_update, next_update)
+    }
+
+    /// A list under the authority's name, by another key.
+    pub(crate) fn forged_list(&self, this_update: i64, next_update: i64) -> Crl {
+        let forger = Issuer::new(authority_params("Test Authority"), KeyPair::generate().unwrap());
+        list(&forger, &Listed::Nobody, this_update, next_update)
     }
 
     /// A certificate of the publisher's key by itself.

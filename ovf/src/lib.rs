@@ -22,7 +22,7 @@
 //! | [`conformance`] | rules about descriptors, the standard's and those of importers |
 //! | [`environment`] | the document that tells a guest its properties |
 //! | [`manifest`] | digests, and the manifest's lines |
-//! | [`certificate`] | the signature over the manifest, keys, trust roots |
+//! | [`certificate`] | the signature over the manifest, keys, whom to trust, who is revoked |
 //! | [`package`] | members' names, archives and folders, the one-pass writer |
 //! | [`verify`] | the verdict on a package, under a policy |
 //! | [`xml`] | the strict lossless tree below the documents |

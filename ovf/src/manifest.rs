@@ -1,15 +1,20 @@
 //! The manifest: a digest for every file of a package (DSP0243 5.1).
 //!
 //! Written as `SHA256(name)= hex` and LF, because importers in the field refuse every other spelling. Read with the
-//! spellings of the field: a space before the parenthesis, spaces around `=`, CR LF, either case of hex, `SHA2-256`
-//! and `SHA-256`. A file named twice is refused, as is a line that is anything else.
+//! spellings of the field, each of which is noted with its line ([`Manifest::deviations`]): whether one may pass is for
+//! a policy to say. A file named twice is refused, as is a line that is anything else.
 
 mod digest;
+mod line;
+mod spelling;
 
 use std::collections::HashMap;
 
+pub(crate) use self::digest::encode_hex;
 pub use self::digest::{Digest, DigestAlgorithm, Digester};
-pub(crate) use self::digest::{decode_hex, encode_hex};
+pub(crate) use self::line::{Lines, is_hex};
+pub(crate) use self::spelling::Deviations;
+pub use self::spelling::{Deviation, Spelling};
 use crate::error::{Error, Kind, quoted};
 use crate::package::MemberName;
 
@@ -22,6 +27,7 @@ pub struct Manifest {
     entries: Vec<Entry>,
     /// Each name's place in `entries`.
     places: HashMap<MemberName, usize>,
+    deviations: Deviations,
 }
 
 /// A line of a manifest.
@@ -67,14 +73,25 @@ impl Manifest {
                 .at_offset(error.valid_up_to() as u64)
         })?;
         let mut manifest = Manifest::new();
-        for (line, text) in (1u64..).zip(text.lines()) {
-            if text.is_empty() {
-                continue;
-            }
-            let (name, digest) = parse_line(text).map_err(|error| error.at_line(line))?;
-            manifest.push(Entry { name, digest, line })?;
+        let mut lines = Lines::of(text);
+        while let Some((number, line)) = lines.next() {
+            let statement = lines.statement(number, line, |_, more| is_hex(more))?;
+            let name = MemberName::parse(statement.name).map_err(|error| error.at_line(number))?;
+            let bytes = statement.hex(&mut lines.deviations);
+            let digest = Digest::of_len(statement.algorithm, bytes).map_err(|error| error.at_line(number))?;
+            manifest.push(Entry {
+                name,
+                digest,
+                line: number,
+            })?;
         }
+        manifest.deviations = lines.deviations;
         Ok(manifest)
+    }
+
+    /// What the manifest that was read spells in another way than [`Manifest::render`], each with its first line.
+    pub fn deviations(&self) -> &[Deviation] {
+        self.deviations.as_slice()
     }
 
     /// The manifest in the one spelling that every importer reads.
@@ -127,31 +144,6 @@ impl Manifest {
     }
 }
 
-/// `ALG(name)= hex`, the name up to the last `)` before the last `=`.
-fn parse_line(line: &str) -> Result<(MemberName, Digest), Error> {
-    let (algorithm, name, hex) = split_line(line)?;
-    Ok((MemberName::parse(name)?, Digest::from_hex(algorithm, hex)?))
-}
-
-/// The parts of a line of a manifest or of a certificate file: algorithm, name, hexadecimal text.
-pub(crate) fn split_line(line: &str) -> Result<(DigestAlgorithm, &str, &str), Error> {
-    let malformed = || {
-        let shown = quoted(line);
-        Error::new(
-            Kind::ManifestMalformed,
-            format!("{shown} is not of the form ALGORITHM(name)= hexadecimal"),
-        )
-    };
-    let (subject, hex) = line.rsplit_once('=').ok_or_else(malformed)?;
-    let (algorithm, name) = subject
-        .trim_end_matches([' ', '\t'])
-        .strip_suffix(')')
-        .and_then(|subject| subject.split_once('('))
-        .ok_or_else(malformed)?;
-    let algorithm = DigestAlgorithm::parse(algorithm.trim_end_matches([' ', '\t']))?;
-    Ok((algorithm, name, hex.trim_matches([' ', '\t'])))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -176,6 +168,47 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn every_spelling_is_noted_with_its_first_line_and_the_canonical_one_is_not() {
+        let noted = |text: String| {
+            let manifest = Manifest::parse(text.as_bytes()).expect(&text);
+            let pairs = manifest.deviations().iter();
+            pairs
+                .map(|found| (found.spelling, found.line))
+                .collect::<Vec<_>>()
+        };
+        let good = format!("SHA256(a)= {HEX}\n");
+        let after = |line: String| noted(format!("{good}{line}"));
+        assert_eq!(noted(good.clone()), []);
+        let rows = [
+            (format!("SHA256 (b)= {HEX}\n"), Spelling::SpaceBeforeParenthesis),
+            (format!("SHA256(b) = {HEX}\n"), Spelling::SpacesAroundEquals),
+            (format!("SHA256(b)={HEX}\n"), Spelling::SpacesAroundEquals),
+            (format!("SHA256(b)= {HEX} \n"), Spelling::TrailingSpace),
+            (format!("SHA256(b)= {HEX}\r\n"), Spelling::CarriageReturn),
+            (format!("\nSHA256(b)= {HEX}\n"), Spelling::BlankLine),
+            (format!("SHA256(b)= {HEX}"), Spelling::NoFinalLineEnd),
+            (format!("SHA2-256(b)= {HEX}\n"), Spelling::AlgorithmName),
+            (format!("sha256(b)= {HEX}\n"), Spelling::AlgorithmName),
+            (format!("SHA256(b)= {}\n", HEX.to_uppercase()), Spelling::HexCase),
+        ];
+        for (line, spelling) in rows {
+            assert_eq!(after(line.clone()), [(spelling, 2)], "{line}");
+        }
+        let wrapped = format!("SHA256(b)= {}\n{}\n", &HEX[..40], &HEX[40..]);
+        assert_eq!(after(wrapped), [(Spelling::WrappedValue, 3)]);
+        let twice = format!("SHA256 (b)= {HEX}\nSHA256 (c)= {HEX}\n");
+        assert_eq!(after(twice).len(), 1, "a spelling is noted once");
+    }
+
+    #[test]
+    fn spellings_are_found_by_names_that_differ() {
+        let mut names: Vec<_> = Spelling::ALL.map(Spelling::name).to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Spelling::ALL.len());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A recipe becomes a package: every disk is read once, compressed, hashed and written where it stays.
 
 mod description;
-mod signer;
 
 use std::io::{BufWriter, Seek, Write};
 use std::num::NonZeroUsize;
@@ -22,8 +21,6 @@ use crate::sbom::{self, Component};
 use crate::state_disk::{self, StateDisk};
 use description::PackedDisk;
 use image::guid::Guid;
-
-pub use signer::open_signer;
 
 /// A build whose inputs are all there and checked.
 pub struct Plan<'a> {

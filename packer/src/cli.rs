@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{build, completions, inspect, keygen, lock, man, run, validate, verify};
+use crate::command::{build, completions, inspect, keygen, lock, man, run, sign, validate, verify};
 
 /// Build, check, sign and run OVF/OVA virtual appliances.
 #[derive(Debug, Parser)]
@@ -21,6 +21,7 @@ First steps:
   ova build appliance.toml -o node.ova --sign keys/key.pem --cert keys/cert.pem
   ova validate node.ova                        what is wrong, by which rule, and what to do
   ova verify node.ova --trust keys/ca.pem      digests, signature, chain
+  ova sign other.ova --key keys/key.pem --cert keys/cert.pem
   ova run node.ova --forward 8443:443          boot it here, in QEMU
 
 Exit codes:
@@ -31,8 +32,9 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Build(build::Arguments),
+    Sign(sign::Arguments),
     Validate(validate::Arguments),
-    Verify(verify::Arguments),
+    Verify(Box<verify::Arguments>),
     Inspect(inspect::Arguments),
     Run(Box<run::Arguments>),
     Keygen(keygen::Arguments),

@@ -7,6 +7,7 @@ pub(crate) mod keygen;
 pub(crate) mod lock;
 pub(crate) mod man;
 pub(crate) mod run;
+pub(crate) mod sign;
 pub(crate) mod validate;
 pub(crate) mod verify;
 
@@ -19,6 +20,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let json = cli.json;
     match cli.verb {
         Verb::Build(arguments) => arguments.run(json),
+        Verb::Sign(arguments) => arguments.run(json),
         Verb::Validate(arguments) => arguments.run(json),
         Verb::Verify(arguments) => arguments.run(json),
         Verb::Inspect(arguments) => arguments.run(json),

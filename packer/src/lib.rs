@@ -14,6 +14,8 @@
 //! - [`boot_disk`], [`state_disk`]: the disks that are made, not given
 //! - [`build`]: everything into one archive, in one pass
 //! - [`sbom`]: the bill of materials
+//! - [`sign`]: a package signed anew, or for the first time
+//! - [`policy`]: whom to believe, as a TOML file
 //! - [`keygen`]: keys for development
 //! - [`deployment`]: property values for one deployment of a package
 //! - [`machine`]: a virtual machine, run by QEMU
@@ -34,9 +36,11 @@ pub mod location;
 pub mod machine;
 pub mod output;
 pub mod package;
+pub mod policy;
 pub mod recipe;
 pub mod remote;
 pub mod sbom;
+pub mod sign;
 pub mod state_disk;
 
 pub use error::{Error, Result};

@@ -7,6 +7,7 @@ mod command;
 mod findings;
 mod progress;
 mod report;
+mod signer;
 mod trust;
 
 use std::process::ExitCode;

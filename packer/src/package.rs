@@ -157,23 +157,24 @@ impl Appliance {
         self.descriptor.systems().into_iter().next()
     }
 
+    /// The devices of a kind, under the deployment option that applies where none is chosen.
     fn items(&self, kind: ResourceType) -> impl Iterator<Item = &Item> {
-        let hardware = self.system().and_then(|system| system.hardware.first());
-        let items = hardware.map_or(&[][..], |hardware| &hardware.items);
-        items.iter().filter(move |item| item.resource_type == Some(kind))
-    }
-
-    fn quantity(&self, kind: ResourceType) -> Option<u64> {
-        self.items(kind)
-            .filter(|item| item.bound.is_none())
-            .find_map(|item| item.virtual_quantity)
+        let option = self.descriptor.default_option();
+        let items = self
+            .system()
+            .map(|system| system.items_under(option))
+            .unwrap_or_default();
+        items
+            .into_iter()
+            .filter(move |item| item.resource_type == Some(kind))
     }
 
     /// Virtual CPUs, at least one.
     #[must_use]
     pub fn cpus(&self) -> u32 {
         let count = self
-            .quantity(ResourceType::PROCESSOR)
+            .items(ResourceType::PROCESSOR)
+            .find_map(|item| item.virtual_quantity)
             .and_then(|count| u32::try_from(count).ok());
         count.unwrap_or(1).clamp(1, 64)
     }
@@ -181,7 +182,9 @@ impl Appliance {
     /// Memory in MiB; 512 where the descriptor says nothing that can be understood.
     #[must_use]
     pub fn memory_mib(&self) -> u64 {
-        self.quantity(ResourceType::MEMORY)
+        self.items(ResourceType::MEMORY)
+            .find_map(|item| item.quantity_in_bytes().ok().flatten())
+            .map(|bytes| bytes >> 20)
             .filter(|mib| (16..=1 << 20).contains(mib))
             .unwrap_or(512)
     }

@@ -42,9 +42,7 @@ impl Archive {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for member in &self.members {
-            bytes.extend(member.header.as_bytes());
-            bytes.extend(&member.bytes);
-            bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+            bytes.extend(member.to_blocks());
         }
         bytes.resize((bytes.len() + END).next_multiple_of(RECORD), 0);
         bytes
@@ -76,6 +74,13 @@ impl Member {
         member.rename(name);
         member.replace(bytes.to_vec());
         member
+    }
+
+    /// The header and the bytes, filled up to a block.
+    pub fn to_blocks(&self) -> Vec<u8> {
+        let mut blocks = [self.header.as_bytes(), &self.bytes[..]].concat();
+        blocks.resize(blocks.len().next_multiple_of(BLOCK), 0);
+        blocks
     }
 
     pub fn name(&self) -> String {

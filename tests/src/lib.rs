@@ -11,6 +11,7 @@
 
 pub mod archive;
 pub mod artefacts;
+pub mod authority;
 pub mod corpus;
 pub mod counterpart;
 pub mod disk;

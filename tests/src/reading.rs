@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use ovf::descriptor::{Descriptor, ResourceType};
-use ovf::package::Source;
 use serde_json::{Value, json};
 
 use crate::artefacts;
+
+/// CIM's number of the resource type.
+const ETHERNET: u16 = 10;
 
 /// Facts by name; a reader leaves out what it doesn't tell.
 ///
@@ -19,7 +20,7 @@ pub type Facts = BTreeMap<String, Value>;
 /// The facts, or what the reader said when it refused.
 pub type Reading = Result<Facts, String>;
 
-/// By `ova inspect --json`, and by the `ovf` crate for what that leaves out.
+/// By `ova inspect --json`.
 pub fn by_ova(package: &Path) -> Reading {
     let output = artefacts::output(artefacts::ova().args(["inspect", "--json"]).arg(package));
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -30,6 +31,10 @@ pub fn by_ova(package: &Path) -> Reading {
     let devices = systems
         .iter()
         .flat_map(|system| system["devices"].as_array().unwrap());
+    let adapters: Vec<_> = devices.filter(|device| device["type"] == ETHERNET).collect();
+    let connections = adapters
+        .iter()
+        .flat_map(|device| device["networks"].as_array().unwrap());
     let disks = said["disks"].as_array().unwrap();
     let each = |values: &Value, name: &str| -> Value {
         let values = values.as_array().unwrap();
@@ -42,21 +47,9 @@ pub fn by_ova(package: &Path) -> Reading {
         "disks": disks.len(),
         "capacities": each(&said["disks"], "capacity"),
         "networks": each(&said["networks"], "name"),
-        "nics": devices.filter(|device| device["type"] == ResourceType::ETHERNET.0).count(),
-        "connections": connections(package),
+        "nics": adapters.len(),
+        "connections": connections.collect::<Vec<_>>(),
     })))
-}
-
-fn connections(package: &Path) -> Vec<String> {
-    let descriptor: Descriptor = Source::open(package).unwrap().read_descriptor().unwrap();
-    let systems = descriptor.systems().into_iter();
-    let items = systems
-        .flat_map(|system| &system.hardware)
-        .flat_map(|hardware| &hardware.items);
-    items
-        .filter(|item| item.resource_type == Some(ResourceType::ETHERNET))
-        .flat_map(|item| item.connections.clone())
-        .collect()
 }
 
 /// By COT's library: what its command prints is rounded to be read by people.

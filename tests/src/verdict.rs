@@ -1,5 +1,6 @@
 //! What `ova verify` says of a package.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use serde_json::Value;
@@ -42,6 +43,29 @@ pub fn refusals(package: &Path, anchor: &Path) -> Vec<Refusal> {
         check_text(package, anchor, &refusals);
     }
     refusals
+}
+
+/// The verdict as JSON under these arguments; it must agree with the exit code.
+pub fn verdict<S: AsRef<OsStr>>(package: &Path, arguments: &[S]) -> Value {
+    let mut command = artefacts::ova();
+    command.args(["--json", "verify"]).arg(package).args(arguments);
+    let output = artefacts::output(&mut command);
+    let out = String::from_utf8_lossy(&output.stdout);
+    let verdict: Value = serde_json::from_str(&out)
+        .unwrap_or_else(|error| panic!("{error}: {out}{}", String::from_utf8_lossy(&output.stderr)));
+    let accepted = verdict["accepted"] == true;
+    assert_eq!(output.status.code(), Some(i32::from(!accepted)), "{out}");
+    verdict
+}
+
+/// The codes of the rules that a package fails under these arguments, each once.
+pub fn codes<S: AsRef<OsStr>>(package: &Path, arguments: &[S]) -> Vec<String> {
+    let verdict = verdict(package, arguments);
+    let checks = verdict["checks"].as_array().unwrap().iter();
+    let failed = checks.filter(|check| check["outcome"] == "failed");
+    let mut codes: Vec<_> = failed.map(|check| refusal(check).code).collect();
+    codes.dedup();
+    codes
 }
 
 fn refusal(check: &Value) -> Refusal {

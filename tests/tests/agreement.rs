@@ -90,6 +90,21 @@ const PACKAGES: &[Package] = &[
         ),
     },
     Package {
+        producer: "Cisco (COT's own sample, with deployment options)",
+        path: "cot/input.ovf",
+        fill: &[],
+        ova: Agrees,
+        cot: Agrees,
+        virt_v2v: Differs(
+            &["cpus", "memory"],
+            Reason {
+                why: "virt-v2v takes the first items; the default option has others in their place",
+                line: 28,
+                text: "ovf:id=\"4CPU-4GB-3NIC\"",
+            },
+        ),
+    },
+    Package {
         producer: "VMware vCenter Server",
         path: "govmomi/external/RabbitMQ2/RabbitMQ2.ovf",
         fill: &[],

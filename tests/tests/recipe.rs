@@ -285,9 +285,10 @@ fn a_machine_is_not_gone_on_with_over_another_packages_disk() {
     let state = folder.path().join("state");
     std::fs::create_dir(&state).unwrap();
     let layer = state.join("data.qcow2");
+    std::fs::write(folder.path().join("other.raw"), [0; 4096]).unwrap();
     artefacts::success(
         Command::new("qemu-img")
-            .args(["create", "-q", "-f", "qcow2"])
+            .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b", "../other.raw"])
             .arg(&layer)
             .arg("1M"),
     );

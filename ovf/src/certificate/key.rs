@@ -57,11 +57,6 @@ impl SigningKey {
         Ok(SigningKey { key })
     }
 
-    /// The length of its signatures in bytes.
-    pub fn signature_len(&self) -> usize {
-        self.key.size()
-    }
-
     /// The RSA PKCS#1 v1.5 signature of `message`: the same bytes every time; the computation is blinded.
     pub(super) fn sign(&self, algorithm: DigestAlgorithm, message: &[u8]) -> Result<Vec<u8>, Error> {
         let scheme = match algorithm {

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::fixture::{NOW, keys, params, pem, publisher_params, rsa_key};
+use crate::manifest::DigestAlgorithm;
 
 const MANIFEST: &[u8] = b"SHA256(a.ovf)= 00\n";
 
@@ -122,6 +123,9 @@ fn files_that_hold_anything_else_are_refused_with_the_line() {
     malformed(first.to_owned());
     malformed(chain.to_owned());
     malformed(format!("{first}\n-----BEGIN PKCS7-----\n"));
+    malformed(format!(
+        "{first}\n-----BEGIN PKCS7-----\nMAA=\n-----END PKCS7-----\n"
+    ));
     assert_eq!(malformed(format!("{first}\nremark\n{chain}")), Some(2));
     malformed(format!("{first}\n{}", chain.replace("-----END", "----END")));
     malformed(format!("{first}\n{}", chain.replacen("MII", "M II", 1)));
@@ -230,7 +234,7 @@ fn each_fault_of_a_certificate_has_its_own_refusal() {
     );
     assert_eq!(
         check(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)),
-        Kind::CertificateUntrusted
+        Kind::CertificateAuthority
     );
 }
 

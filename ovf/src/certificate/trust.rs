@@ -1,14 +1,12 @@
-//! Trust roots, and whether a signer's certificate leads to one.
+//! Who is trusted: roots, publishers pinned by their own certificate, keys pinned by their digest.
 
-use rustls_pki_types::{CertificateDer, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use std::fmt;
 
-use super::malformed;
+use super::path::Path;
 use super::x509::Certificate;
+use super::{Revocation, malformed};
 use crate::error::{Error, Kind};
-
-/// The DER content of `id-kp-codeSigning`, 1.3.6.1.5.5.7.3.3.
-const CODE_SIGNING: &[u8] = &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x03];
+use crate::manifest::{Digest, DigestAlgorithm};
 
 /// The certificates that a policy trusts: authorities, and publishers pinned by their own certificate.
 #[derive(Debug, Clone, Default)]
@@ -48,111 +46,131 @@ impl TrustRoots {
         &self.0
     }
 
-    /// Whether the first certificate of `chain` leads to a root at `now`, in Unix time, for signing code.
-    ///
-    /// A self-signed certificate is trusted if its key is a root's: `webpki` takes no certificate of an authority as a
-    /// signer, which is what `openssl req -x509` makes by default. Its dates, usage and own signature are checked
-    /// here.
+    /// Whether the first certificate of `chain` leads to a root at `now`: [`Trust::check`] without pins.
     ///
     /// # Errors
-    /// [`Kind::CertificateUntrusted`], [`Kind::CertificateExpired`], [`Kind::CertificateNotYetValid`] (of any
-    /// certificate on the path), [`Kind::CertificateExtendedKeyUsage`], [`Kind::CertificateKeyUsage`],
+    /// As [`Trust::check`].
+    pub fn check(&self, chain: &[Certificate], now: i64) -> Result<(), Error> {
+        Trust {
+            roots: self,
+            pins: &[],
+        }
+        .check(chain, now)
+    }
+}
+
+/// A key that is trusted by its digest: SHA-256 of its SubjectPublicKeyInfo in DER.
+///
+/// `openssl x509 -in ca.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum` tells it of a certificate.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct KeyPin(Digest);
+
+impl KeyPin {
+    /// Reads 64 hexadecimal digits, with `sha256:` before them or without.
+    ///
+    /// # Errors
+    /// [`Kind::CertificatePin`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let hex = text.strip_prefix("sha256:").unwrap_or(text);
+        match Digest::from_hex(DigestAlgorithm::Sha256, hex) {
+            Ok(digest) => Ok(KeyPin(digest)),
+            Err(_) => Err(Error::new(
+                Kind::CertificatePin,
+                "a pin is the 64 hexadecimal digits of a key's SHA-256 digest",
+            )),
+        }
+    }
+
+    /// The pin of a certificate's key.
+    pub fn of(certificate: &Certificate) -> Self {
+        KeyPin(certificate.key_fingerprint())
+    }
+}
+
+impl fmt::Display for KeyPin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", self.0)
+    }
+}
+
+impl fmt::Debug for KeyPin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyPin({})", self.0)
+    }
+}
+
+/// Roots and pins together.
+///
+/// Pins narrow: where there are roots, the signer must lead to one by a path that has a pinned key on it. Where there
+/// are none, a certificate of the package whose key is pinned stands for a root.
+#[derive(Debug, Clone, Copy)]
+pub struct Trust<'a> {
+    /// The roots.
+    pub roots: &'a TrustRoots,
+    /// The pinned keys.
+    pub pins: &'a [KeyPin],
+}
+
+impl Trust<'_> {
+    /// Whether nobody is trusted by name.
+    pub fn is_empty(&self) -> bool {
+        self.roots.is_empty() && self.pins.is_empty()
+    }
+
+    /// Whether the first certificate of `chain` is trusted at `now`, in Unix time, for signing code.
+    ///
+    /// A signer whose own key is pinned, or who is self-signed with a root's key, is trusted without a path: its dates,
+    /// usage and own signature are checked.
+    ///
+    /// # Errors
+    /// [`Kind::CertificateUntrusted`], [`Kind::CertificatePin`], [`Kind::CertificateExpired`] and
+    /// [`Kind::CertificateNotYetValid`] (of any certificate on the path), those of [`Certificate::check_usage`],
     /// [`Kind::CertificateAlgorithm`], [`Kind::CertificateMalformed`].
     pub fn check(&self, chain: &[Certificate], now: i64) -> Result<(), Error> {
         let signer = chain
             .first()
             .ok_or_else(|| malformed("the chain has no certificate"))?;
         signer.check_usage()?;
-        if signer.is_self_issued() && self.0.iter().any(|root| signer.has_key_of(root)) {
+        if self.trusts_directly(signer) {
             signer.check_validity(now)?;
-            return signer.check_signed_by(signer);
+            return if signer.is_self_issued() {
+                signer.check_signed_by(signer)
+            } else {
+                Ok(())
+            };
         }
-        self.check_path(signer, &chain[1..], now)?;
-        self.check_end(chain)
+        let path = Path::new(*self, chain)?;
+        path.check(now, None)?;
+        path.check_end()
     }
 
-    /// The chain's last certificate is one that a root issued, or a root's own kind: self-issued, which
-    /// [`super::check_links`] covers. A path may not need it, and then nobody else has looked at it.
-    fn check_end(&self, chain: &[Certificate]) -> Result<(), Error> {
-        match chain.last() {
-            Some(last)
-                if !last.is_self_issued()
-                    && !self.0.iter().any(|root| last.check_signed_by(root).is_ok()) =>
-            {
-                let reason = format!(
-                    "the certificate of {} at the chain's end: no trusted root issued it",
-                    last.subject()
-                );
-                Err(Error::new(Kind::CertificateUntrusted, reason))
-            }
-            _ => Ok(()),
+    /// Whether the path of `chain` is free of revoked certificates: see [`Revocation`]. It must have passed
+    /// [`Trust::check`] at `path_time`.
+    ///
+    /// # Errors
+    /// [`Kind::CertificateRevoked`], [`Kind::CrlMissing`], [`Kind::CrlStale`], [`Kind::CrlUntrusted`].
+    pub fn check_revocation(
+        &self,
+        chain: &[Certificate],
+        revocation: &Revocation,
+        path_time: i64,
+        now: i64,
+    ) -> Result<(), Error> {
+        match chain.first() {
+            // Whoever is pinned is revoked by whoever pinned it.
+            Some(signer) if self.trusts_directly(signer) => Ok(()),
+            _ => revocation.check(&Path::new(*self, chain)?, path_time, now),
         }
     }
 
-    fn check_path(&self, signer: &Certificate, above: &[Certificate], now: i64) -> Result<(), Error> {
-        let time = u64::try_from(now)
-            .map_err(|_| Error::new(Kind::CertificateNotYetValid, "the time is before 1970"))?;
-        let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(time));
-        let roots: Vec<CertificateDer<'_>> = self.0.iter().map(Certificate::pki).collect();
-        // A pinned certificate of version 1 is no anchor that webpki can read; it still pins above.
-        let anchors: Vec<_> = roots
-            .iter()
-            .filter_map(|root| anchor_from_trusted_cert(root).ok())
-            .collect();
-        let intermediates: Vec<_> = above.iter().map(Certificate::pki).collect();
-        let signer_der = signer.pki();
-        let entity = EndEntityCert::try_from(&signer_der).map_err(|error| refusal(&error, signer))?;
-        let usage = KeyUsage::required_if_present(CODE_SIGNING);
-        entity
-            .verify_for_usage(
-                webpki::ALL_VERIFICATION_ALGS,
-                &anchors,
-                &intermediates,
-                time,
-                usage,
-                None,
-                None,
-            )
-            .map(drop)
-            .map_err(|error| refusal(&error, signer))
+    /// Whether a signer needs no path.
+    fn trusts_directly(&self, signer: &Certificate) -> bool {
+        let is_pinned = self.pins.contains(&KeyPin::of(signer));
+        if self.roots.is_empty() {
+            return is_pinned;
+        }
+        signer.is_self_issued()
+            && self.roots.0.iter().any(|root| signer.has_key_of(root))
+            && (is_pinned || self.pins.is_empty())
     }
-}
-
-fn refusal(error: &webpki::Error, signer: &Certificate) -> Error {
-    use webpki::Error as E;
-    let (kind, reason) = match error {
-        E::CertExpired { .. } => (Kind::CertificateExpired, "a certificate on its path has expired"),
-        E::CertNotValidYet { .. } => (
-            Kind::CertificateNotYetValid,
-            "a certificate on its path is not valid yet",
-        ),
-        E::RequiredEkuNotFoundContext(_) => (
-            Kind::CertificateExtendedKeyUsage,
-            "a certificate on its path is not for code signing",
-        ),
-        E::UnknownIssuer => (Kind::CertificateUntrusted, "no trusted root issued it"),
-        E::CaUsedAsEndEntity => (
-            Kind::CertificateUntrusted,
-            "it is an authority's, and not one of the trusted certificates",
-        ),
-        E::UnsupportedSignatureAlgorithmContext(_)
-        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => (
-            Kind::CertificateAlgorithm,
-            "a certificate on its path is signed by an algorithm that is not supported",
-        ),
-        E::BadDer
-        | E::BadDerTime
-        | E::TrailingData(_)
-        | E::UnsupportedCertVersion
-        | E::MalformedExtensions => (
-            Kind::CertificateMalformed,
-            "a certificate on its path is not X.509 version 3",
-        ),
-        _ => (
-            Kind::CertificateUntrusted,
-            "no path from it to a trusted root holds",
-        ),
-    };
-    Error::new(kind, format!("the certificate of {}: {reason}", signer.subject()))
-        .caused_by(error.to_string())
 }

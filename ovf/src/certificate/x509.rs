@@ -5,6 +5,7 @@ use std::fmt;
 use ring::signature::{self, RsaParameters, UnparsedPublicKey};
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::error::X509Error;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::X509Name;
@@ -19,9 +20,13 @@ pub struct Certificate {
     der: Vec<u8>,
     subject: String,
     issuer: String,
+    subject_der: Vec<u8>,
+    issuer_der: Vec<u8>,
     not_before: i64,
     not_after: i64,
     self_issued: bool,
+    authority: bool,
+    /// The SubjectPublicKeyInfo in DER.
     key: Vec<u8>,
 }
 
@@ -32,13 +37,17 @@ impl Certificate {
     /// [`Kind::CertificateMalformed`].
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         let parsed = parse(der)?;
+        let constraints = parsed.basic_constraints().map_err(unreadable)?;
         Ok(Certificate {
             der: der.to_vec(),
             subject: display(parsed.subject()),
             issuer: display(parsed.issuer()),
+            subject_der: parsed.subject().as_raw().to_vec(),
+            issuer_der: parsed.issuer().as_raw().to_vec(),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             self_issued: parsed.subject().as_raw() == parsed.issuer().as_raw(),
+            authority: constraints.is_some_and(|constraints| constraints.value.ca),
             key: parsed.public_key().raw.to_vec(),
         })
     }
@@ -97,6 +106,11 @@ impl Certificate {
         self.self_issued
     }
 
+    /// Whether it says that it may issue certificates.
+    pub fn is_authority(&self) -> bool {
+        self.authority
+    }
+
     /// Whether its key is that of `other`.
     pub fn has_key_of(&self, other: &Certificate) -> bool {
         self.key == other.key
@@ -105,6 +119,41 @@ impl Certificate {
     /// The SHA-256 digest of the certificate.
     pub fn fingerprint(&self) -> Digest {
         DigestAlgorithm::Sha256.digest(&self.der)
+    }
+
+    /// The SHA-256 digest of the key: of its SubjectPublicKeyInfo in DER, as pins of keys are told elsewhere.
+    pub fn key_fingerprint(&self) -> Digest {
+        DigestAlgorithm::Sha256.digest(&self.key)
+    }
+
+    /// The size of an RSA key in bits; none for another kind of key.
+    ///
+    /// # Errors
+    /// [`Kind::CertificateMalformed`].
+    pub fn rsa_bits(&self) -> Result<Option<usize>, Error> {
+        let parsed = parse(&self.der)?;
+        match parsed.public_key().parsed() {
+            Ok(PublicKey::RSA(rsa)) => Ok(Some(modulus_bits(rsa.modulus))),
+            Ok(_) => Ok(None),
+            Err(error) => Err(malformed("the certificate's key cannot be read").caused_by(error)),
+        }
+    }
+
+    /// Whether its key has at least `min_bits` bits, where it is RSA.
+    ///
+    /// # Errors
+    /// [`Kind::CertificateKeySize`], [`Kind::CertificateMalformed`].
+    pub fn check_key_size(&self, min_bits: usize) -> Result<(), Error> {
+        match self.rsa_bits()? {
+            Some(bits) if bits < min_bits => {
+                let reason = format!(
+                    "the RSA key of {} has {bits} bits, the least is {min_bits}",
+                    self.subject
+                );
+                Err(Error::new(Kind::CertificateKeySize, reason))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The RSA key, as the DER of a PKCS#1 `RSAPublicKey`.
@@ -116,12 +165,8 @@ impl Certificate {
         let parsed = parse(&self.der)?;
         let key = parsed.public_key();
         match key.parsed() {
-            Ok(PublicKey::RSA(rsa)) => {
-                let bits = modulus_bits(rsa.modulus);
-                if bits < MIN_KEY_BITS {
-                    let reason = format!("the signer's RSA key has {bits} bits, the least is {MIN_KEY_BITS}");
-                    return Err(Error::new(Kind::CertificateKeySize, reason));
-                }
+            Ok(PublicKey::RSA(_)) => {
+                self.check_key_size(MIN_KEY_BITS)?;
                 Ok(key.subject_public_key.data.to_vec())
             }
             Ok(_) => Err(Error::new(
@@ -156,57 +201,14 @@ impl Certificate {
             })
     }
 
-    /// Whether `now`, in Unix time, is within its validity.
-    ///
-    /// # Errors
-    /// [`Kind::CertificateExpired`], [`Kind::CertificateNotYetValid`].
-    pub fn check_validity(&self, now: i64) -> Result<(), Error> {
-        if now < self.not_before {
-            let reason = format!("the certificate of {} is not valid yet", self.subject);
-            return Err(Error::new(Kind::CertificateNotYetValid, reason));
-        }
-        if now > self.not_after {
-            return Err(Error::new(
-                Kind::CertificateExpired,
-                format!("the certificate of {} has expired", self.subject),
-            ));
-        }
-        Ok(())
+    /// Whether it names `issuer` as its issuer; nothing is said of signatures.
+    pub(super) fn is_named_issuer(&self, issuer: &Certificate) -> bool {
+        self.issuer_der == issuer.subject_der
     }
 
-    /// Whether its key may sign code: if it has an extended key usage, code signing is in it; if it has a key usage,
-    /// digital signatures are.
-    ///
-    /// # Errors
-    /// [`Kind::CertificateExtendedKeyUsage`], [`Kind::CertificateKeyUsage`], [`Kind::CertificateMalformed`].
-    pub fn check_usage(&self) -> Result<(), Error> {
-        let parsed = parse(&self.der)?;
-        let unreadable = |error| malformed("an extension of the certificate cannot be read").caused_by(error);
-        if let Some(usage) = parsed.extended_key_usage().map_err(unreadable)?
-            && !usage.value.code_signing
-        {
-            let reason = "the certificate's extended key usage does not allow code signing";
-            return Err(Error::new(Kind::CertificateExtendedKeyUsage, reason));
-        }
-        if let Some(usage) = parsed.key_usage().map_err(unreadable)?
-            && !usage.value.digital_signature()
-        {
-            let reason = "the certificate's key usage does not allow digital signatures";
-            return Err(Error::new(Kind::CertificateKeyUsage, reason));
-        }
-        Ok(())
-    }
-
-    /// Whether its signature is one by `issuer`'s key.
-    pub(super) fn check_signed_by(&self, issuer: &Certificate) -> Result<(), Error> {
-        let (own, above) = (parse(&self.der)?, parse(&issuer.der)?);
-        own.verify_signature(Some(above.public_key())).map_err(|error| {
-            let reason = format!(
-                "the certificate of {} is not signed by {}",
-                self.subject, issuer.subject
-            );
-            Error::new(Kind::CertificateUntrusted, reason).caused_by(error)
-        })
+    /// The issuer's name in DER.
+    pub(super) fn issuer_der(&self) -> &[u8] {
+        &self.issuer_der
     }
 
     pub(super) fn pki(&self) -> CertificateDer<'_> {
@@ -220,37 +222,11 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// Whether every certificate of a chain is issued and signed by the next one, and a self-issued one by itself.
-///
-/// A root at the end is not made trustworthy by this; it only cannot be another one's.
-///
-/// # Errors
-/// [`Kind::CertificateUntrusted`], naming the certificate.
-pub fn check_links(chain: &[Certificate]) -> Result<(), Error> {
-    for (index, certificate) in chain.iter().enumerate() {
-        match chain.get(index + 1) {
-            Some(next) if certificate.issuer_is(next)? => certificate.check_signed_by(next)?,
-            Some(next) => {
-                let reason = format!(
-                    "the certificate of {} is issued by {}, and followed by that of {}",
-                    certificate.subject, certificate.issuer, next.subject
-                );
-                return Err(Error::new(Kind::CertificateUntrusted, reason));
-            }
-            None if certificate.self_issued => certificate.check_signed_by(certificate)?,
-            None => {}
-        }
-    }
-    Ok(())
+pub(super) fn unreadable(error: X509Error) -> Error {
+    malformed("an extension of the certificate cannot be read").caused_by(error)
 }
 
-impl Certificate {
-    fn issuer_is(&self, issuer: &Certificate) -> Result<bool, Error> {
-        Ok(parse(&self.der)?.issuer().as_raw() == parse(&issuer.der)?.subject().as_raw())
-    }
-}
-
-fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Error> {
+pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Error> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
         Ok(_) => Err(malformed("bytes follow the certificate")),
@@ -259,7 +235,7 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Error> {
 }
 
 /// A name as text for a terminal: what could move the cursor or reorder the line is escaped.
-fn display(name: &X509Name<'_>) -> String {
+pub(super) fn display(name: &X509Name<'_>) -> String {
     let text = name.to_string();
     let harmless = |c: char| {
         !c.is_control()

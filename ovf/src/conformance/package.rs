@@ -85,23 +85,45 @@ pub(super) const RULES: &[&Rule] = &[
     .samples("SHA256 disk1.vmdk 9f86...", "SHA256(disk1.vmdk)= 9f86..."),
     &Rule::error("manifest.duplicate", "The manifest lists every file once.")
         .because("Of two digests, nobody can tell which counts.", MANIFEST),
-    &Rule::warning("manifest.algorithm", "Digests are of SHA-256 or longer.")
+    &Rule::error("manifest.algorithm", "Digests are of an algorithm that is known.")
+        .because("A digest that nobody can compute protects nothing.", MANIFEST)
+        .samples("MD5(disk1.vmdk)= 0cc1...", "SHA256(disk1.vmdk)= 9f86..."),
+    &Rule::warning("manifest.weak-digest", "Digests are of SHA-256 or longer.")
         .because(
-            "SHA-1 and MD5 are broken: two files can have one digest.",
+            "SHA-1 is broken: two files can have one digest.",
             "NIST SP 800-131A rev. 2, 9",
         )
         .fix("Make the manifest anew: ova sign.")
         .samples("SHA1(disk1.vmdk)= a94a...", "SHA256(disk1.vmdk)= 9f86..."),
+    &Rule::warning(
+        "manifest.spelling",
+        "The manifest is spelled as the standard has it.",
+    )
+    .because(
+        "Importers in the field refuse other spellings.",
+        "DSP0243 1.1.1, 5.1; https://github.com/home-assistant/operating-system/issues/826",
+    )
+    .fix("Make the manifest anew: ova sign.")
+    .samples("SHA256 (disk1.vmdk) = 9F86...", "SHA256(disk1.vmdk)= 9f86..."),
+    &Rule::error(
+        "manifest.descriptor-uncovered",
+        "The manifest lists the descriptor.",
+    )
+    .because(
+        "The descriptor says what the machine is; unlisted, it can be changed unseen.",
+        MANIFEST,
+    )
+    .samples(
+        "SHA256(disk1.vmdk)= 9f86...",
+        "SHA256(node.ovf)= 60d5..., SHA256(disk1.vmdk)= 9f86...",
+    ),
     &Rule::error(
         "manifest.digest",
         "Every file has the digest that the manifest says.",
     )
     .because("It was changed after the manifest was written.", MANIFEST),
-    &Rule::error(
-        "manifest.uncovered",
-        "The manifest lists the descriptor and every file.",
-    )
-    .because("What it does not list can be changed unseen.", MANIFEST),
+    &Rule::error("manifest.uncovered", "The manifest lists every file.")
+        .because("What it does not list can be changed unseen.", MANIFEST),
     &Rule::error("manifest.absent", "Every file that the manifest lists is there.")
         .because("Something was taken out.", MANIFEST),
     &Rule::error("certificate.malformed", "The certificate file can be read.")
@@ -111,6 +133,21 @@ pub(super) const RULES: &[&Rule] = &[
         "The certificate file's signature is over the manifest.",
     )
     .because("One of the two was changed.", MANIFEST),
+    &Rule::warning(
+        "certificate.spelling",
+        "The certificate file is spelled as the standard has it.",
+    )
+    .because("Importers in the field refuse other spellings.", MANIFEST)
+    .fix("Sign the package anew: ova sign --replace."),
+    &Rule::warning(
+        "certificate.weak-digest",
+        "The signature is over SHA-256 or longer.",
+    )
+    .because(
+        "SHA-1 is broken: two manifests can have one digest.",
+        "NIST SP 800-131A rev. 2, 9",
+    )
+    .fix("Sign the package anew: ova sign --replace."),
 ];
 
 /// The findings of a verdict: its failed checks, as far as they are about the package and not about trust.

@@ -7,6 +7,7 @@ use super::element::{Faults, Section, attribute, child_text, optional_text, requ
 use super::environment_files::EnvironmentFiles;
 use super::hardware::Hardware;
 use super::install::Install;
+use super::item::Item;
 use super::operating_system::{self, OperatingSystem};
 use super::placement::Placement;
 use super::product::ProductSection;
@@ -176,6 +177,14 @@ impl Content {
 }
 
 impl VirtualSystem {
+    /// The devices of the first hardware section under a deployment option: [`Hardware::items_under`].
+    pub fn items_under(&self, option: Option<&str>) -> Vec<&Item> {
+        let hardware = self.hardware.first();
+        hardware
+            .map(|hardware| hardware.items_under(option))
+            .unwrap_or_default()
+    }
+
     fn read(element: Element<'_>, unmodelled: &mut Vec<Unmodelled>, faults: &mut Faults) -> Self {
         let mut system = VirtualSystem {
             id: required(element, "id", faults),

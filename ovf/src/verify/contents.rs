@@ -97,15 +97,9 @@ fn order_of_files(run: &mut Run<'_>, places: &HashMap<MemberName, usize>) {
 }
 
 fn violated_order(run: &mut Run<'_>, member: Option<&str>, reason: &str) {
-    if run.policy.tolerates(Tolerance::MemberOrder) {
-        run.report.skipped(
-            Kind::PackageOrder,
-            member,
-            format!("{reason}; the policy tolerates it"),
-        );
-    } else {
-        run.report.failed(Kind::PackageOrder, member, reason);
-    }
+    let (policy, tolerance) = (run.policy, Tolerance::MemberOrder);
+    run.report
+        .violated(policy, tolerance, Kind::PackageOrder, member, reason);
 }
 
 fn unlisted(run: &mut Run<'_>, places: &HashMap<MemberName, usize>) {
@@ -130,30 +124,18 @@ fn unlisted(run: &mut Run<'_>, places: &HashMap<MemberName, usize>) {
 
 fn sizes(run: &mut Run<'_>, expectation: &Expectation, seen: &HashMap<MemberName, u64>) {
     let first = expectation.names.first().map(MemberName::as_str);
-    let mut total = 0u64;
-    for (index, name) in expectation.names.iter().enumerate() {
-        let member = Some(name.as_str());
-        let Some(size) = seen.get(name).copied() else {
-            let reason = "the descriptor refers to a file that the package has not";
-            return run.report.failed(Kind::PackageMissing, member, reason);
-        };
-        if let Some(chunk) = expectation.chunk_size(index).filter(|chunk| *chunk != size) {
-            let reason = format!("the chunk has {size} bytes, the descriptor says {chunk}");
-            return run.report.failed(Kind::PackageSize, member, reason);
-        }
-        total = total.saturating_add(size);
-    }
-    match expectation.size() {
-        Some(size) if size != total => {
-            let reason = format!("the file has {total} bytes, the descriptor says {size}");
-            run.report.failed(Kind::PackageSize, first, reason);
-        }
-        Some(_) => run.report.ok(
+    match (expectation.check_sizes(seen), expectation.size()) {
+        (Err(error), _) => run.report.failed(
+            error.kind(),
+            error.place().member.as_deref(),
+            error.reason().to_owned(),
+        ),
+        (Ok(()), Some(size)) => run.report.ok(
             Kind::PackageSize,
             first,
-            format!("{total} bytes, as the descriptor says"),
+            format!("{size} bytes, as the descriptor says"),
         ),
-        None => run
+        (Ok(()), None) => run
             .report
             .skipped(Kind::PackageSize, first, "the descriptor tells no size"),
     }

@@ -6,6 +6,26 @@ use crate::descriptor::{Compression, Descriptor, File};
 use crate::error::{Error, Kind, quoted};
 use crate::package::{MAX_MEMBERS, MemberName};
 
+/// The members that a descriptor's package holds besides it, in the order of the References, by what is `present` with
+/// its size: which name a file of one chunk has, and how many chunks one without size.
+///
+/// # Errors
+/// [`Kind::PackageMissing`] for one that is not present, [`Kind::PackageSize`] for one of another size than the
+/// descriptor says; [`Kind::MemberName`], [`Kind::DescriptorDuplicate`], [`Kind::DescriptorValue`],
+/// [`Kind::PackageLimit`].
+pub fn files_in_order(
+    descriptor: &Descriptor,
+    present: &HashMap<MemberName, u64>,
+) -> Result<Vec<MemberName>, Error> {
+    let mut names = Vec::new();
+    for mut expectation in Expectation::all(descriptor)? {
+        expectation.settle(present);
+        expectation.check_sizes(present)?;
+        names.append(&mut expectation.names);
+    }
+    Ok(names)
+}
+
 /// A file of the References, as members of the package.
 pub(super) struct Expectation {
     file: File,
@@ -76,13 +96,39 @@ impl Expectation {
         }
     }
 
+    /// Whether every member is present, in the size that the descriptor says.
+    ///
+    /// # Errors
+    /// [`Kind::PackageMissing`], [`Kind::PackageSize`].
+    pub(super) fn check_sizes(&self, present: &HashMap<MemberName, u64>) -> Result<(), Error> {
+        let mut total = 0u64;
+        for (index, name) in self.names.iter().enumerate() {
+            let Some(size) = present.get(name).copied() else {
+                let reason = "the descriptor refers to a file that the package has not";
+                return Err(Error::new(Kind::PackageMissing, reason).in_member(name));
+            };
+            if let Some(chunk) = self.chunk_size(index).filter(|chunk| *chunk != size) {
+                let reason = format!("the chunk has {size} bytes, the descriptor says {chunk}");
+                return Err(Error::new(Kind::PackageSize, reason).in_member(name));
+            }
+            total = total.saturating_add(size);
+        }
+        match (self.size(), self.names.first()) {
+            (Some(size), Some(first)) if size != total => {
+                let reason = format!("the file has {total} bytes, the descriptor says {size}");
+                Err(Error::new(Kind::PackageSize, reason).in_member(first))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The size of all members together.
     pub(super) fn size(&self) -> Option<u64> {
         self.file.size
     }
 
     /// The size that the member at `index` must have, if it is one of several chunks and not the last.
-    pub(super) fn chunk_size(&self, index: usize) -> Option<u64> {
+    fn chunk_size(&self, index: usize) -> Option<u64> {
         self.file.chunk_size.filter(|_| index + 1 < self.names.len())
     }
 }

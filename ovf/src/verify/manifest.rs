@@ -19,7 +19,13 @@ pub(super) fn check(run: &mut Run<'_>, whole: bool) {
     );
     // One that cannot be read has failed under its own rule.
     if let Some(manifest) = &manifest {
-        let mut rules = Rules { run, manifest };
+        let member = text.name.as_str();
+        let mut rules = Rules {
+            run,
+            manifest,
+            member,
+        };
+        rules.spelling();
         rules.algorithms();
         rules.descriptor();
         rules.files();
@@ -49,32 +55,44 @@ fn missing(run: &mut Run<'_>, whole: bool) {
 struct Rules<'r, 'p> {
     run: &'r mut Run<'p>,
     manifest: &'r Manifest,
+    member: &'r str,
 }
 
 impl Rules<'_, '_> {
+    fn spelling(&mut self) {
+        super::certificate::spelling(
+            self.run,
+            self.manifest.deviations(),
+            self.member,
+            Kind::ManifestSpelling,
+        );
+    }
+
     fn algorithms(&mut self) {
-        let weak = self
-            .manifest
-            .entries()
-            .iter()
-            .find(|entry| !entry.digest.algorithm().is_strong());
-        let Some(weak) = weak else {
+        let weak = self.manifest.entries().iter().find_map(|entry| {
+            let tolerated = self.run.policy.weakness(entry.digest.algorithm())?;
+            Some((entry, tolerated))
+        });
+        let Some((weak, tolerated)) = weak else {
             return self.run.report.ok(
-                Kind::ManifestAlgorithm,
+                Kind::ManifestWeakDigest,
                 None,
                 "every digest is of a strong algorithm",
             );
         };
-        let reason = format!("the digest is of {}, which is broken", weak.digest.algorithm());
-        if self.run.policy.tolerates(Tolerance::Sha1) {
-            let reason = format!("{reason}; the policy tolerates it");
-            self.run
+        let (policy, kind) = (self.run.policy, Kind::ManifestWeakDigest);
+        let member = Some(weak.name.as_str());
+        let reason = format!(
+            "the digest is of {}, the least is {}",
+            weak.digest.algorithm(),
+            policy.min_digest
+        );
+        match tolerated {
+            true => self
+                .run
                 .report
-                .skipped(Kind::ManifestAlgorithm, Some(weak.name.as_str()), reason);
-        } else {
-            self.run
-                .report
-                .failed(Kind::ManifestAlgorithm, Some(weak.name.as_str()), reason);
+                .violated(policy, Tolerance::Sha1, kind, member, reason),
+            false => self.run.report.failed(kind, member, reason),
         }
     }
 
@@ -88,7 +106,14 @@ impl Rules<'_, '_> {
             .map(|entry| entry.digest.algorithm().digest(&descriptor.bytes))
             .into_iter()
             .collect();
-        self.compare(&descriptor.name, &digests);
+        match self.manifest.entry(&descriptor.name) {
+            Some(_) => self.compare(&descriptor.name, &digests),
+            None => self.run.report.failed(
+                Kind::ManifestDescriptorUncovered,
+                Some(descriptor.name.as_str()),
+                "the manifest does not list the descriptor: anybody could exchange it",
+            ),
+        }
         self.run.descriptor = Some(descriptor);
     }
 

@@ -16,6 +16,8 @@ const PIECE: usize = 256 << 10;
 /// A package as far as it has been read.
 pub(super) struct Run<'p> {
     pub(super) policy: &'p Policy,
+    /// What is computed of a file that stands before the manifest.
+    digests: &'p [DigestAlgorithm],
     pub(super) archive: bool,
     pub(super) report: Report,
     pub(super) descriptor: Option<Text>,
@@ -42,9 +44,10 @@ pub(super) struct Seen {
 }
 
 impl<'p> Run<'p> {
-    pub(super) fn new(policy: &'p Policy, archive: bool) -> Self {
+    pub(super) fn new(policy: &'p Policy, digests: &'p [DigestAlgorithm], archive: bool) -> Self {
         Run {
             policy,
+            digests,
             archive,
             report: Report::default(),
             descriptor: None,
@@ -71,6 +74,12 @@ impl<'p> Run<'p> {
     fn walk(&mut self, source: &mut Source) -> Result<(), Error> {
         if self.policy.tolerates(Tolerance::TrailingZeros) {
             source.tolerate_trailing_zeros();
+        }
+        if self.policy.tolerates(Tolerance::Pax) {
+            source.tolerate_pax();
+        }
+        if self.policy.tolerates(Tolerance::LongNames) {
+            source.tolerate_long_names();
         }
         let mut buffer = vec![0; PIECE];
         while let Some(mut member) = source.next_member()? {
@@ -151,7 +160,8 @@ impl<'p> Run<'p> {
         })
     }
 
-    /// The digests to compute of a file: the one its manifest line names; every one, if the manifest comes after it.
+    /// The digests to compute of a file: the one its manifest line names; those that may pass, if the
+    /// manifest comes after it.
     fn algorithms(&self, name: &MemberName) -> Vec<DigestAlgorithm> {
         match &self.manifest {
             Some((_, Some(manifest))) => manifest
@@ -160,7 +170,7 @@ impl<'p> Run<'p> {
                 .into_iter()
                 .collect(),
             Some((_, None)) => Vec::new(),
-            None => DigestAlgorithm::ALL.to_vec(),
+            None => self.digests.to_vec(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::certificate::Certificate;
+use super::{Policy, SignerSummary, Tolerance};
 use crate::error::{Error, Kind};
 
 /// What one rule said about one member, or about the package.
@@ -12,6 +12,9 @@ pub struct Check {
     pub code: &'static str,
     /// What it said.
     pub outcome: Outcome,
+    /// The tolerance that was made use of, by its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<&'static str>,
     /// The member that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
@@ -27,35 +30,10 @@ pub enum Outcome {
     Ok,
     /// Violated: the package is refused.
     Failed,
+    /// Violated, and let pass by a tolerance that the policy names.
+    Tolerated,
     /// Not applied, by the policy's choice or because there was nothing to apply it to.
     Skipped,
-}
-
-/// Who signed a package. Only an accepted verdict vouches for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SignerSummary {
-    /// Whom the certificate names.
-    pub subject: String,
-    /// Who issued it.
-    pub issuer: String,
-    /// The SHA-256 digest of the certificate, in hexadecimal.
-    pub fingerprint: String,
-    /// The first second of its validity, in Unix time.
-    pub not_before: i64,
-    /// The last second of its validity, in Unix time.
-    pub not_after: i64,
-}
-
-impl From<&Certificate> for SignerSummary {
-    fn from(certificate: &Certificate) -> Self {
-        SignerSummary {
-            subject: certificate.subject().to_owned(),
-            issuer: certificate.issuer().to_owned(),
-            fingerprint: certificate.fingerprint().to_string(),
-            not_before: certificate.not_before(),
-            not_after: certificate.not_after(),
-        }
-    }
 }
 
 /// The judgement on a package.
@@ -66,6 +44,8 @@ pub struct Verdict {
     /// Who signed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerSummary>,
+    /// The tolerances that were made use of.
+    tolerated: Vec<&'static str>,
     /// Every check, in the order that they were made.
     checks: Vec<Check>,
 }
@@ -74,6 +54,11 @@ impl Verdict {
     /// Whether the package is accepted.
     pub fn is_accepted(&self) -> bool {
         self.accepted
+    }
+
+    /// The tolerances that were made use of, by their names, each once.
+    pub fn tolerated(&self) -> &[&'static str] {
+        &self.tolerated
     }
 
     /// Every check, in the order that they were made.
@@ -103,15 +88,38 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn ok(&mut self, kind: Kind, member: Option<&str>, reason: impl Into<String>) {
-        self.add(kind, Outcome::Ok, member, reason.into());
+        self.add(kind, Outcome::Ok, member, reason.into(), None);
     }
 
     pub(super) fn skipped(&mut self, kind: Kind, member: Option<&str>, reason: impl Into<String>) {
-        self.add(kind, Outcome::Skipped, member, reason.into());
+        self.add(kind, Outcome::Skipped, member, reason.into(), None);
     }
 
     pub(super) fn failed(&mut self, kind: Kind, member: Option<&str>, reason: impl Into<String>) {
-        self.add(kind, Outcome::Failed, member, reason.into());
+        self.add(kind, Outcome::Failed, member, reason.into(), None);
+    }
+
+    /// A failure, unless the policy has the tolerance for it.
+    pub(super) fn violated(
+        &mut self,
+        policy: &Policy,
+        tolerance: Tolerance,
+        kind: Kind,
+        member: Option<&str>,
+        reason: impl Into<String>,
+    ) {
+        if policy.tolerates(tolerance) {
+            let reason = format!("{}; the policy tolerates it", reason.into());
+            self.add(kind, Outcome::Tolerated, member, reason, Some(tolerance));
+        } else {
+            self.failed(kind, member, reason);
+        }
+    }
+
+    /// Whether the rule `kind` has failed already.
+    pub(super) fn has_failed(&self, kind: Kind) -> bool {
+        let mut checks = self.checks.iter();
+        checks.any(|check| check.code == kind.code() && check.outcome == Outcome::Failed)
     }
 
     /// A failure by an error, about `member` unless the error names another.
@@ -122,6 +130,7 @@ impl Report {
             Outcome::Failed,
             named.as_deref(),
             error.with_causes(),
+            None,
         );
     }
 
@@ -143,17 +152,29 @@ impl Report {
         // A verdict without a single check is a bug, not a good package.
         let accepted =
             !self.checks.is_empty() && self.checks.iter().all(|check| check.outcome != Outcome::Failed);
+        let mut tolerated: Vec<_> = self.checks.iter().filter_map(|check| check.tolerance).collect();
+        tolerated.sort_unstable();
+        tolerated.dedup();
         Verdict {
             accepted,
+            tolerated,
             signer: self.signer,
             checks: self.checks,
         }
     }
 
-    fn add(&mut self, kind: Kind, outcome: Outcome, member: Option<&str>, reason: String) {
+    fn add(
+        &mut self,
+        kind: Kind,
+        outcome: Outcome,
+        member: Option<&str>,
+        reason: String,
+        tolerance: Option<Tolerance>,
+    ) {
         self.checks.push(Check {
             code: kind.code(),
             outcome,
+            tolerance: tolerance.map(Tolerance::name),
             member: member.map(str::to_owned),
             reason,
         });

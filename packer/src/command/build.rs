@@ -1,14 +1,14 @@
-use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use packer::Recipe;
-use packer::build::{Plan, Step, open_signer};
+use packer::build::{Plan, Step};
 use serde_json::json;
 
 use crate::progress::Progress;
 use crate::report;
+use crate::signer::SignerArguments;
 
 /// Build an OVA from a recipe
 ///
@@ -22,20 +22,22 @@ pub(crate) struct Arguments {
     /// The package to write
     #[arg(short, long, value_name = "OUT.ova")]
     output: PathBuf,
-    /// Sign with this RSA private key (PEM, PKCS#8 or PKCS#1); the passphrase of an encrypted one is asked for
-    #[arg(long, value_name = "KEY.pem", requires = "cert")]
+    /// Sign with this RSA private key (PEM): PKCS#8, plain or encrypted, or PKCS#1
+    #[arg(
+        long,
+        value_name = "KEY.pem",
+        requires = "cert",
+        conflicts_with = "sign_command"
+    )]
+    #[arg(help_heading = "Signing")]
     sign: Option<PathBuf>,
-    /// The signer's certificate (PEM), then the certificates that issued it, if any
-    #[arg(long, value_name = "CERT.pem", requires = "sign")]
-    cert: Option<PathBuf>,
+    #[command(flatten)]
+    signer: SignerArguments,
 }
 
 impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        let signer = match self.sign.as_deref().zip(self.cert.as_deref()) {
-            Some((key, certificates)) => Some(open_signer(key, certificates, || passphrase(key))?),
-            None => None,
-        };
+        let signer = self.signer.open(self.sign.as_deref())?;
         let recipe = Recipe::open(&self.recipe)?;
         let progress = Progress::spinner("gathering Debian packages, making disks");
         let plan = Plan::new(&recipe, signer)?;
@@ -64,12 +66,4 @@ impl Arguments {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// The passphrase of an encrypted key, where there is somebody to ask.
-fn passphrase(key: &Path) -> Option<String> {
-    let asked = std::io::stdin()
-        .is_terminal()
-        .then(|| rpassword::prompt_password(format!("{}: passphrase: ", key.display())));
-    asked?.ok()
 }

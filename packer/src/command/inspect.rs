@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use ovf::descriptor::{Descriptor, Item, Property, ResourceType, VirtualSystem};
 use packer::location::Reading;
@@ -21,6 +22,9 @@ pub(crate) struct Arguments {
     package: PathBuf,
     #[command(flatten)]
     access: Access,
+    /// Show the machines as this deployment option makes them; the package's default, if not given
+    #[arg(long, value_name = "ID")]
+    option: Option<String>,
     /// Read archives of this dialect, too
     #[arg(long, value_name = "DIALECT")]
     tolerate: Vec<Dialect>,
@@ -35,16 +39,22 @@ impl Arguments {
         }
         let contents = Contents::read(&mut source, &location)?;
         progress.finish();
+        let option = self.option.as_deref().or(contents.descriptor.default_option());
+        if let Some(unknown) = option.filter(|id| !contents.descriptor.has_option(id)) {
+            bail!(packer::Error::Usage(format!(
+                "the package has no deployment option '{unknown}'"
+            )));
+        }
         if json {
-            report::print_json(&to_json(&contents))?;
+            report::print_json(&to_json(&contents, option))?;
         } else {
-            report::print(&to_text(&contents))?;
+            report::print(&to_text(&contents, option))?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn to_json(contents: &Contents) -> Value {
+fn to_json(contents: &Contents, option: Option<&str>) -> Value {
     let descriptor = &contents.descriptor;
     json!({
         "signed": contents.signed,
@@ -66,7 +76,11 @@ fn to_json(contents: &Contents) -> Value {
             "full_version": product.full_version,
             "properties": product.properties.iter().map(|p| property(&product.environment_key(p), p)).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
-        "systems": descriptor.systems().iter().map(|s| system(s)).collect::<Vec<_>>(),
+        "options": descriptor.options().iter().map(|it| json!({
+            "id": it.id, "label": it.label, "description": it.description,
+        })).collect::<Vec<_>>(),
+        "option": option,
+        "systems": descriptor.systems().iter().map(|s| system(s, option)).collect::<Vec<_>>(),
     })
 }
 
@@ -83,9 +97,9 @@ fn property(key: &str, property: &Property) -> Value {
     })
 }
 
-fn system(system: &VirtualSystem) -> Value {
+fn system(system: &VirtualSystem, option: Option<&str>) -> Value {
     let hardware = system.hardware.first();
-    let items = hardware.map_or(&[][..], |hardware| &hardware.items);
+    let items = system.items_under(option);
     json!({
         "id": system.id,
         "name": system.name,
@@ -93,23 +107,28 @@ fn system(system: &VirtualSystem) -> Value {
         "hardware_versions": hardware.and_then(|h| h.system.as_ref()).map(|s| &s.system_types),
         "transport": hardware.map(|h| &h.transport),
         "firmware": firmware(system),
-        "cpus": quantity(items, ResourceType::PROCESSOR),
-        "memory_mib": quantity(items, ResourceType::MEMORY),
+        "cpus": amount(&items, ResourceType::PROCESSOR).and_then(|item| item.virtual_quantity),
+        "memory_mib": memory_mib(&items),
         "eulas": system.eulas.len(),
         "annotation": system.annotation.as_ref().map(|annotation| &annotation.text),
         "devices": items.iter().map(|item| json!({
             "name": item.element_name,
             "type": item.resource_type.map(|kind| kind.0),
             "model": item.resource_sub_type,
+            "networks": item.connections,
         })).collect::<Vec<_>>(),
     })
 }
 
-fn quantity(items: &[Item], kind: ResourceType) -> Option<u64> {
-    items
-        .iter()
-        .filter(|item| item.resource_type == Some(kind))
-        .find_map(|item| item.virtual_quantity)
+/// The first item of a kind that tells how much of it.
+fn amount<'a>(items: &[&'a Item], kind: ResourceType) -> Option<&'a Item> {
+    let mut items = items.iter().filter(|item| item.resource_type == Some(kind));
+    items.find(|item| item.virtual_quantity.is_some()).copied()
+}
+
+fn memory_mib(items: &[&Item]) -> Option<u64> {
+    let bytes = amount(items, ResourceType::MEMORY)?.quantity_in_bytes();
+    bytes.ok().flatten().map(|bytes| bytes >> 20)
 }
 
 fn firmware(system: &VirtualSystem) -> &str {
@@ -120,7 +139,7 @@ fn firmware(system: &VirtualSystem) -> &str {
         .map_or("bios", |config| &config.value)
 }
 
-fn to_text(contents: &Contents) -> String {
+fn to_text(contents: &Contents, option: Option<&str>) -> String {
     let descriptor = &contents.descriptor;
     let mut text = Table::default();
     for product in descriptor.content.products() {
@@ -141,7 +160,12 @@ fn to_text(contents: &Contents) -> String {
         },
     );
     for system in descriptor.systems() {
-        describe_system(system, &mut text);
+        describe_system(system, option, &mut text);
+    }
+    text.heading("Options");
+    for it in descriptor.options() {
+        let chosen = if option == Some(it.id.as_str()) { "*" } else { "" };
+        text.row(&[&it.id, &it.label, chosen]);
     }
     text.heading("Members");
     for member in &contents.members {
@@ -171,17 +195,17 @@ fn to_text(contents: &Contents) -> String {
     text.finish()
 }
 
-fn describe_system(system: &VirtualSystem, text: &mut Table) {
+fn describe_system(system: &VirtualSystem, option: Option<&str>, text: &mut Table) {
     let hardware = system.hardware.first();
-    let items = hardware.map_or(&[][..], |hardware| &hardware.items);
-    let amount = |kind| quantity(items, kind).map_or_else(|| "?".to_owned(), |count| count.to_string());
+    let items = system.items_under(option);
+    let shown = |amount: Option<u64>| amount.map_or_else(|| "?".to_owned(), |count| count.to_string());
     text.line("Machine", system.name.as_deref().unwrap_or(&system.id));
     text.line(
         "Hardware",
         &format!(
             "{} CPU, {} MiB, {}",
-            amount(ResourceType::PROCESSOR),
-            amount(ResourceType::MEMORY),
+            shown(amount(&items, ResourceType::PROCESSOR).and_then(|item| item.virtual_quantity)),
+            shown(memory_mib(&items)),
             firmware(system)
         ),
     );

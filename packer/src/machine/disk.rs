@@ -45,7 +45,8 @@ pub fn layer(backing: &Backing, layer: &Path, size: Option<u64>) -> Result<()> {
     qemu_img(arguments).map(|_| ())
 }
 
-/// What a guest wrote over one disk makes no sense over another.
+/// What a guest wrote over one disk makes no sense over another. A layer over none is a disk of its own, which somebody
+/// put there on purpose.
 fn lies_over(layer: &Path, below: &str) -> Result<()> {
     let info = ["info", "-U", "--output=json", "-f", "qcow2", "--"].map(OsStr::new);
     let info = qemu_img(info.into_iter().chain([layer.as_os_str()]));
@@ -53,7 +54,7 @@ fn lies_over(layer: &Path, below: &str) -> Result<()> {
         .ok()
         .and_then(|info| serde_json::from_slice::<Value>(&info).ok())
         .and_then(|info| Some(info.get("backing-filename")?.as_str()?.to_owned()));
-    if made_over.as_deref() == Some(below) {
+    if made_over.is_none_or(|made_over| made_over == below) {
         return Ok(());
     }
     Err(Error::Usage(format!(
