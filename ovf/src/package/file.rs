@@ -88,14 +88,7 @@ enum Layers<'a> {
 
 impl<'a> FileReader<'a> {
     pub(super) fn new(parts: &'a mut dyn Parts, file: &File, limits: &Limits) -> Result<Self, Error> {
-        if file.is_external() {
-            let reason = format!("{} stands outside the package", quoted(&file.href));
-            return Err(file.origin.place(Error::new(Kind::PackageMissing, reason)));
-        }
-        if let Compression::Other(name) = &file.compression {
-            let reason = format!("compression {} is not supported", quoted(name));
-            return Err(file.origin.place(Error::new(Kind::DescriptorValue, reason)));
-        }
+        check(file)?;
         let joined = Joined::new(parts, file, limits.chunks)?;
         let layers = match &file.compression {
             Compression::Gzip => Layers::Gzip(Gunzip::new(joined)),
@@ -158,21 +151,40 @@ impl Read for FileReader<'_> {
     }
 }
 
+/// Refuses what is no file of the package, or compressed in a way that nobody can undo.
+fn check(file: &File) -> Result<(), Error> {
+    if file.is_external() {
+        let reason = format!("{} stands outside the package", quoted(&file.href));
+        return Err(file.origin.place(Error::new(Kind::PackageMissing, reason)));
+    }
+    if let Compression::Other(name) = &file.compression {
+        let reason = format!("compression {} is not supported", quoted(name));
+        return Err(file.origin.place(Error::new(Kind::DescriptorValue, reason)));
+    }
+    Ok(())
+}
+
 impl Source {
-    /// The next file of the package, which must be `file` of the descriptor's References: as its bytes are before
-    /// compression and chunks.
+    /// A file of the descriptor's References, from where the source stands: as its bytes are before compression and
+    /// chunks.
     ///
-    /// Manifest and certificate file before it are passed over. A file of the References that the package lacks is no
-    /// obstacle to the next: its members are left for whoever asks for them.
+    /// Members before it are passed over, and cannot be had any more: ask in the order of the References.
     ///
     /// # Errors
-    /// [`Kind::PackageMissing`] if its first member is not next; [`Kind::PackageSize`] for a member of another size
+    /// [`Kind::PackageMissing`] if its first member does not follow; [`Kind::PackageSize`] for a member of another size
     /// than the descriptor tells; [`Kind::PackageLimit`] for too many chunks; [`Kind::DescriptorValue`] for an unknown
-    /// compression; those of [`Source::next_member`]. While it is read: the same for the later chunks, and
-    /// [`Kind::GzipMalformed`], [`Kind::GzipTruncated`], [`Kind::GzipTrailingData`], [`Kind::FileLimit`].
+    /// compression; those of [`Source::next_member`]. While it is read: the same for the later chunks, which must follow
+    /// one another, and [`Kind::GzipMalformed`], [`Kind::GzipTruncated`], [`Kind::GzipTrailingData`],
+    /// [`Kind::FileLimit`].
     pub fn file(&mut self, file: &File, limits: &Limits) -> Result<FileReader<'_>, Error> {
+        check(file)?;
+        let whole = file.whole_name()?;
+        let first = match file.chunk_size {
+            None => whole.clone(),
+            Some(_) => file.chunk_name(0)?,
+        };
         while let Some(info) = self.advance()? {
-            if info.role == Role::File {
+            if info.role == Role::File && (info.name == first || info.name == whole) {
                 self.put_back();
                 break;
             }

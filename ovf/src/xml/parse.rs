@@ -83,6 +83,10 @@ impl<'t> Builder<'t> {
                 reason,
             });
         }
+        // The one that may stand first was taken off; quick-xml would take another and count its offsets without it.
+        if self.text.starts_with('\u{FEFF}') {
+            return Err(malformed(0, "a second byte order mark"));
+        }
         let mut reader = Reader::from_str(self.text);
         reader.config_mut().check_comments = true;
         loop {

@@ -190,6 +190,32 @@ fn a_package_at_a_url_is_verified_by_reading_it_once() {
 }
 
 #[test]
+fn a_descriptor_at_a_url_is_verified_with_the_files_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let text = descriptor(&[3000]);
+    std::fs::write(path("node.ovf"), &text).unwrap();
+    std::fs::write(path("disk0.vmdk"), [7; 3000]).unwrap();
+    let mut manifest = ovf::manifest::Manifest::new();
+    for (name, bytes) in [("node.ovf", text.as_slice()), ("disk0.vmdk", &[7; 3000])] {
+        let digest = ovf::manifest::DigestAlgorithm::Sha256.digest(bytes);
+        let name = ovf::package::MemberName::parse(name).unwrap();
+        manifest.add(name, digest).unwrap();
+    }
+    std::fs::write(path("node.mf"), manifest.render()).unwrap();
+    let names = ["/node.ovf", "/node.mf", "/disk0.vmdk"];
+    let files = names.map(|name| (name, path(&name[1..])));
+    let server = Server::start(Mode::Proper, &files);
+    let remote = ova(&["--json", "verify", &server.url("/node.ovf")]);
+    assert!(remote.status.success(), "{remote:?}");
+    let local = ova(&["--json", "verify", path("node.ovf").to_str().unwrap()]);
+    assert_eq!(remote.stdout, local.stdout);
+    std::fs::write(path("disk0.vmdk"), [8; 3000]).unwrap();
+    let spoiled = ova(&["--json", "verify", &server.url("/node.ovf")]);
+    assert_eq!(spoiled.status.code(), Some(1), "{spoiled:?}");
+}
+
+#[test]
 fn a_server_that_ignores_ranges_is_named_and_not_read() {
     let (_folder, path) = small();
     let server = Server::start(Mode::IgnoresRanges, &[("/x.ova", path)]);

@@ -81,7 +81,11 @@ impl Changes {
 /// `length key=value\n`: the key, the value, and what follows the record.
 fn record(bytes: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     let space = bytes.iter().take(20).position(|byte| *byte == b' ')?;
-    let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
+    // A sign would be taken for part of the number here, and not by other readers.
+    let digits = bytes
+        .get(..space)
+        .filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+    let length: usize = std::str::from_utf8(digits).ok()?.parse().ok()?;
     let content = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
     let equals = content.iter().position(|byte| *byte == b'=')?;
     let key = std::str::from_utf8(&content[..equals]).ok()?;
@@ -114,6 +118,7 @@ mod tests {
             b"11 mtime=1\n\n",
             b"0 ",
             b"3 a",
+            b"+12 mtime=1\n",
         ] {
             let error = Changes::pax(bad, false).unwrap_err();
             assert_eq!(
