@@ -51,11 +51,20 @@ pub struct Finding {
 
 /// Everything that is wrong with a descriptor by the standard's rules and those of `profiles`, in document order.
 pub fn examine(bytes: &[u8], profiles: &[Profile]) -> Vec<Finding> {
-    let mut findings = Findings::default();
     match Document::parse(bytes) {
-        Ok(document) => examine_document(&document, profiles, &mut findings),
-        Err(error) => findings.add_error(&error),
+        Ok(document) => examine_document(&document, profiles),
+        Err(error) => {
+            let mut findings = Findings::default();
+            findings.add_error(&error);
+            findings.0
+        }
     }
+}
+
+/// As [`examine`], of a document already parsed.
+pub fn examine_document(document: &Document, profiles: &[Profile]) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    apply(document, profiles, &mut findings);
     let mut all = findings.0;
     all.sort_by_key(|finding| finding.place.offset);
     all
@@ -87,7 +96,7 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
     rules().find(|rule| rule.id == id)
 }
 
-fn examine_document(document: &Document, profiles: &[Profile], findings: &mut Findings) {
+fn apply(document: &Document, profiles: &[Profile], findings: &mut Findings) {
     let (descriptor, faults) = Descriptor::examine(document);
     for fault in &faults {
         findings.add_error(fault);

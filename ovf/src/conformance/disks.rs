@@ -1,6 +1,7 @@
 //! Rules about disks.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use super::{Findings, Rule, Subject};
 use crate::descriptor::{Capacity, Disk, HostResource, STREAM_OPTIMIZED};
@@ -67,17 +68,21 @@ pub(super) const RULES: &[&Rule] = &[&FORMAT, &ORDER, &UNITS, &POPULATED, &PROPE
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     let descriptor = subject.descriptor;
     order(subject, findings);
-    let shared = descriptor.shared_disks.iter().map(|shared| &shared.disk);
-    for disk in descriptor.disks.iter().chain(shared) {
-        one(subject, disk, findings);
+    let known = Known {
+        used: used(subject),
+        properties: properties(subject),
+    };
+    for disk in descriptor.all_disks() {
+        one(&known, disk, findings);
     }
     let parents: HashMap<_, _> = descriptor
         .disks
         .iter()
         .map(|disk| (disk.id.as_str(), disk))
         .collect();
+    let mut whole = HashSet::new();
     for disk in &descriptor.disks {
-        if is_in_cycle(disk, &parents) {
+        if is_in_cycle(disk, &parents, &mut whole) {
             findings.add(
                 &PARENT,
                 disk.origin,
@@ -87,7 +92,20 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     }
 }
 
-fn one(subject: &Subject<'_>, disk: &Disk, findings: &mut Findings) {
+/// What a disk can be used by and refer to.
+struct Known<'a> {
+    used: HashSet<Cow<'a, str>>,
+    properties: HashSet<Cow<'a, str>>,
+}
+
+/// The names of all properties, whole and short.
+fn properties<'a>(subject: &Subject<'a>) -> HashSet<Cow<'a, str>> {
+    let all = subject.descriptor.properties().into_iter();
+    all.flat_map(|(whole, property)| [Cow::Owned(whole), Cow::Borrowed(property.key.as_str())])
+        .collect()
+}
+
+fn one(known: &Known<'_>, disk: &Disk, findings: &mut Findings) {
     let id = &disk.id;
     if disk.file_ref.is_some() && disk.format.as_deref().is_none_or(str::is_empty) {
         let message = format!("disk {id:?} has a file and no format, such as {STREAM_OPTIMIZED}");
@@ -102,37 +120,37 @@ fn one(subject: &Subject<'_>, disk: &Disk, findings: &mut Findings) {
         }
         Ok(_) => {}
     }
-    if let Capacity::Property(key) = &disk.capacity {
-        let known = subject.descriptor.properties();
-        if !known
-            .iter()
-            .any(|(whole, property)| whole == key || property.key == *key)
-        {
-            findings.add(
-                &PROPERTY,
-                disk.origin,
-                format!("disk {id:?}: there is no property {key:?}"),
-            );
-        }
+    if let Capacity::Property(key) = &disk.capacity
+        && !known.properties.contains(key.as_str())
+    {
+        findings.add(
+            &PROPERTY,
+            disk.origin,
+            format!("disk {id:?}: there is no property {key:?}"),
+        );
     }
-    if !id.is_empty() && !is_used(subject, id) {
+    if !id.is_empty() && !known.used.contains(id.as_str()) {
         findings.add(&UNUSED, disk.origin, format!("no hardware item has disk {id:?}"));
     }
 }
 
-fn is_used(subject: &Subject<'_>, id: &str) -> bool {
-    let child = subject
+/// The disks that an item or another disk refers to.
+fn used<'a>(subject: &Subject<'a>) -> HashSet<Cow<'a, str>> {
+    let parents = subject
         .descriptor
         .disks
         .iter()
-        .any(|disk| disk.parent_ref.as_deref() == Some(id));
-    let systems = subject.descriptor.systems();
-    let items = systems
-        .iter()
-        .flat_map(|it| &it.hardware)
-        .flat_map(|it| &it.items);
-    let mut resources = items.flat_map(|item| &item.host_resources);
-    child || resources.any(|text| HostResource::parse(text) == HostResource::Disk(id.to_owned()))
+        .filter_map(|disk| disk.parent_ref.as_deref());
+    let mut used: HashSet<_> = parents.map(Cow::Borrowed).collect();
+    for system in subject.descriptor.systems() {
+        let items = system.hardware.iter().flat_map(|it| &it.items);
+        for text in items.flat_map(|item| &item.host_resources) {
+            if let HostResource::Disk(id) = HostResource::parse(text) {
+                used.insert(Cow::Owned(id));
+            }
+        }
+    }
+    used
 }
 
 fn order(subject: &Subject<'_>, findings: &mut Findings) {
@@ -156,16 +174,19 @@ fn order(subject: &Subject<'_>, findings: &mut Findings) {
     }
 }
 
-fn is_in_cycle(disk: &Disk, disks: &HashMap<&str, &Disk>) -> bool {
+/// Whether a disk's chain of parents leads back to itself; `whole` are the disks whose chain is known to end.
+fn is_in_cycle<'a>(disk: &'a Disk, disks: &HashMap<&str, &'a Disk>, whole: &mut HashSet<&'a str>) -> bool {
+    let mut chain = HashSet::new();
     let mut at = disk;
-    for _ in 0..disks.len() {
-        let Some(parent) = at.parent_ref.as_deref().and_then(|id| disks.get(id)) else {
-            return false;
-        };
-        if parent.id == disk.id {
-            return true;
+    while !whole.contains(at.id.as_str()) {
+        if !chain.insert(at.id.as_str()) {
+            return at.id == disk.id;
         }
+        let Some(parent) = at.parent_ref.as_deref().and_then(|id| disks.get(id)) else {
+            break;
+        };
         at = parent;
     }
+    whole.extend(chain);
     false
 }

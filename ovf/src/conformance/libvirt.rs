@@ -1,5 +1,7 @@
 //! Rules of virt-v2v, by which packages get into libvirt (`input/OVF.ml`).
 
+use std::collections::HashSet;
+
 use super::{Findings, Profile, Rule, Subject};
 use crate::descriptor::{Content, Dialect, Item, ResourceType, Units};
 
@@ -55,14 +57,20 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         let message = "the envelope holds a VirtualSystemCollection";
         findings.add(&COLLECTION, collection.origin, message);
     }
+    let files = subject
+        .descriptor
+        .disks
+        .iter()
+        .filter(|disk| disk.file_ref.is_some());
+    let with_file = files.map(|disk| disk.id.as_str()).collect();
     for system in subject.descriptor.systems() {
         for item in system.hardware.iter().flat_map(|it| &it.items) {
-            one(subject, item, findings);
+            one(&with_file, item, findings);
         }
     }
 }
 
-fn one(subject: &Subject<'_>, item: &Item, findings: &mut Findings) {
+fn one(with_file: &HashSet<&str>, item: &Item, findings: &mut Findings) {
     if item.resource_type == Some(ResourceType::DISK) {
         let text = item
             .host_resources
@@ -70,8 +78,7 @@ fn one(subject: &Subject<'_>, item: &Item, findings: &mut Findings) {
             .map(|it| it.trim())
             .unwrap_or_default();
         let id = text.strip_prefix("ovf:").unwrap_or(text).strip_prefix("/disk/");
-        let disk = id.and_then(|id| subject.descriptor.disk(id));
-        if disk.is_none_or(|disk| disk.file_ref.is_none()) {
+        if id.is_none_or(|id| !with_file.contains(id)) {
             let message = format!("HostResource {text:?} leads to no disk with a file");
             findings.add(&DISK, item.origin, message);
         }

@@ -15,7 +15,8 @@ pub(super) const RULES: &[&Rule] = &[
         "package.format",
         "The package is an archive, or a descriptor with its files.",
     )
-    .because("Nothing else is a package.", ORDER),
+    .because("Nothing else is a package.", ORDER)
+    .samples("notes.txt", "node.ova, or node.ovf"),
     &Rule::error(
         "package.truncated",
         "The archive ends with its two blocks of zeros.",
@@ -35,7 +36,8 @@ pub(super) const RULES: &[&Rule] = &[
     )
     .samples("tar --format=pax", "tar --format=ustar"),
     &Rule::error("package.padding", "The space after a member is zeros.")
-        .because("Bytes that no digest covers could carry anything.", TAR),
+        .because("Bytes that no digest covers could carry anything.", TAR)
+        .samples("text in the 400 bytes after a member of 112", "zeros there"),
     &Rule::error("package.member-type", "Every member is a regular file.")
         .because("A link or device leads out of the package.", "CWE-59")
         .samples("disk1.vmdk -> /etc/passwd", "disk1.vmdk"),
@@ -51,10 +53,12 @@ pub(super) const RULES: &[&Rule] = &[
     )
     .because("Of two, one is checked and the other used.", "CWE-694")
     .samples("disk1.vmdk, Disk1.vmdk", "disk1.vmdk, disk2.vmdk"),
-    &Rule::error("package.limit", "The package stays below the ceilings.").because(
-        "A consumer's work must have a bound, whatever a package claims.",
-        "CWE-400",
-    ),
+    &Rule::error("package.limit", "The package stays below the ceilings.")
+        .because(
+            "A consumer's work must have a bound, whatever a package claims.",
+            "CWE-400",
+        )
+        .samples("10,001 members", "10,000 members"),
     &Rule::warning("package.order", "Members are in the standard's order.")
         .because("Importers that read in one pass refuse others.", ORDER)
         .fix("Descriptor, manifest, certificate, then the files in the order of the References.")
@@ -84,7 +88,11 @@ pub(super) const RULES: &[&Rule] = &[
     .because("A line that cannot be read protects nothing.", MANIFEST)
     .samples("SHA256 disk1.vmdk 9f86...", "SHA256(disk1.vmdk)= 9f86..."),
     &Rule::error("manifest.duplicate", "The manifest lists every file once.")
-        .because("Of two digests, nobody can tell which counts.", MANIFEST),
+        .because("Of two digests, nobody can tell which counts.", MANIFEST)
+        .samples(
+            "SHA256(disk1.vmdk)= 9f86..., SHA256(disk1.vmdk)= 60d5...",
+            "SHA256(disk1.vmdk)= 9f86...",
+        ),
     &Rule::error("manifest.algorithm", "Digests are of an algorithm that is known.")
         .because("A digest that nobody can compute protects nothing.", MANIFEST)
         .samples("MD5(disk1.vmdk)= 0cc1...", "SHA256(disk1.vmdk)= 9f86..."),
@@ -121,24 +129,39 @@ pub(super) const RULES: &[&Rule] = &[
         "manifest.digest",
         "Every file has the digest that the manifest says.",
     )
-    .because("It was changed after the manifest was written.", MANIFEST),
+    .because("It was changed after the manifest was written.", MANIFEST)
+    .samples(
+        "SHA256(disk1.vmdk)= 60d5... of a file whose digest is 9f86...",
+        "SHA256(disk1.vmdk)= 9f86...",
+    ),
     &Rule::error("manifest.uncovered", "The manifest lists every file.")
-        .because("What it does not list can be changed unseen.", MANIFEST),
+        .because("What it does not list can be changed unseen.", MANIFEST)
+        .samples("disk1.vmdk, and no line for it", "SHA256(disk1.vmdk)= 9f86..."),
     &Rule::error("manifest.absent", "Every file that the manifest lists is there.")
-        .because("Something was taken out.", MANIFEST),
+        .because("Something was taken out.", MANIFEST)
+        .samples("SHA256(disk2.vmdk)= 60d5..., and no such member", "disk2.vmdk"),
     &Rule::error("certificate.malformed", "The certificate file can be read.")
-        .because("A signature that cannot be read is none.", MANIFEST),
+        .because("A signature that cannot be read is none.", MANIFEST)
+        .samples(
+            "-----BEGIN CERTIFICATE----- alone",
+            "SHA256(node.mf)= 4c1f..., then the certificate",
+        ),
     &Rule::error(
         "certificate.signature",
         "The certificate file's signature is over the manifest.",
     )
-    .because("One of the two was changed.", MANIFEST),
+    .because("One of the two was changed.", MANIFEST)
+    .samples(
+        "a signature over another node.mf",
+        "a signature over this node.mf",
+    ),
     &Rule::warning(
         "certificate.spelling",
         "The certificate file is spelled as the standard has it.",
     )
     .because("Importers in the field refuse other spellings.", MANIFEST)
-    .fix("Sign the package anew: ova sign --replace."),
+    .fix("Sign the package anew: ova sign --replace.")
+    .samples("SHA256(node.mf)= 4C1F...", "SHA256(node.mf)= 4c1f..."),
     &Rule::warning(
         "certificate.weak-digest",
         "The signature is over SHA-256 or longer.",
@@ -147,7 +170,8 @@ pub(super) const RULES: &[&Rule] = &[
         "SHA-1 is broken: two manifests can have one digest.",
         "NIST SP 800-131A rev. 2, 9",
     )
-    .fix("Sign the package anew: ova sign --replace."),
+    .fix("Sign the package anew: ova sign --replace.")
+    .samples("SHA1(node.mf)= 4c1f...", "SHA256(node.mf)= 4c1f..."),
 ];
 
 /// The findings of a verdict: its failed checks, as far as they are about the package and not about trust.

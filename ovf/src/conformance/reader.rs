@@ -28,7 +28,7 @@ pub(super) const RULES: &[&Rule] = &[
         .because("Control characters are not, however they are written.", "W3C XML 1.0, fifth edition, 2.2")
         .samples("<Name>No\u{1}de</Name>", "<Name>Node</Name>"),
     &Rule::error("xml.limit", "The document stays below 16 MiB, 64 levels, 256 attributes an element, 262,144 nodes.")
-        .because("A consumer's work must have a bound, whatever a document claims.", "CWE-400"),
+        .because("A consumer's work must have a bound, whatever a document claims.", "CWE-400").samples("<a><a>… 65 levels", "<a><a>… 64 levels"),
     &Rule::error("descriptor.namespace", "The root is an Envelope in a namespace of OVF 0.9, 1.x or 2.x.")
         .because("The namespace tells the generation of the standard.", "DSP0243 1.1.1, 7")
         .samples(

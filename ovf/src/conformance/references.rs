@@ -1,5 +1,7 @@
 //! Rules about the package's files.
 
+use std::collections::HashSet;
+
 use super::{Findings, Rule, Subject};
 use crate::descriptor::Compression;
 
@@ -62,7 +64,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
             let message = format!("compression {name:?} is not known");
             findings.add(&COMPRESSION, file.origin, message);
         }
-        if !file.id.is_empty() && !used.contains(&file.id.as_str()) {
+        if !file.id.is_empty() && !used.contains(file.id.as_str()) {
             findings.add(
                 &UNUSED,
                 file.origin,
@@ -72,9 +74,9 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     }
 }
 
-fn used_files<'a>(subject: &Subject<'a>) -> Vec<&'a str> {
+fn used_files<'a>(subject: &Subject<'a>) -> HashSet<&'a str> {
     let descriptor = subject.descriptor;
-    let mut used: Vec<&str> = Vec::new();
+    let mut used = HashSet::new();
     used.extend(
         descriptor
             .disks

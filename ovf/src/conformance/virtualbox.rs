@@ -1,7 +1,9 @@
 //! Rules of VirtualBox, as its reader applies them (`src/VBox/Main/xml/ovfreader.cpp`).
 
+use std::collections::HashMap;
+
 use super::{Findings, Profile, Rule, Subject};
-use crate::descriptor::{Hardware, Item, ResourceType};
+use crate::descriptor::{Item, ResourceType};
 
 const SOURCE: &str = "VirtualBox, src/VBox/Main/xml/ovfreader.cpp, OVFReader::handleVirtualSystemContent";
 
@@ -86,14 +88,19 @@ const CONTROLLERS: [ResourceType; 3] = [
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     for system in subject.descriptor.systems() {
         for hardware in &system.hardware {
+            let kinds = hardware
+                .items
+                .iter()
+                .map(|it| (it.instance_id.as_str(), it.resource_type));
+            let kinds = kinds.collect();
             for item in &hardware.items {
-                one(item, hardware, findings);
+                one(item, &kinds, findings);
             }
         }
     }
 }
 
-fn one(item: &Item, hardware: &Hardware, findings: &mut Findings) {
+fn one(item: &Item, kinds: &HashMap<&str, Option<ResourceType>>, findings: &mut Findings) {
     let Some(kind) = item.resource_type else {
         return;
     };
@@ -115,13 +122,11 @@ fn one(item: &Item, hardware: &Hardware, findings: &mut Findings) {
         );
     }
     if [ResourceType::DISK, ResourceType::CD_DRIVE].contains(&kind) {
-        let parent = hardware
-            .items
-            .iter()
-            .find(|it| Some(&it.instance_id) == item.parent.as_ref());
-        let fits = parent
-            .and_then(|it| it.resource_type)
-            .is_some_and(|it| CONTROLLERS.contains(&it));
+        let parent = item
+            .parent
+            .as_deref()
+            .and_then(|id| kinds.get(id).copied().flatten());
+        let fits = parent.is_some_and(|it| CONTROLLERS.contains(&it));
         if !fits {
             let message = format!(
                 "instance {:?} has parent {:?}",
