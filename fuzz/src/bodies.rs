@@ -109,7 +109,12 @@ pub fn certificate(bytes: &[u8]) {
         return;
     };
     let again = CertificateFile::parse(&file.render()).expect("what was written is read");
-    assert_eq!(again, file);
+    // Spellings may differ: one is written, several are read.
+    assert_eq!(
+        (again.algorithm, &again.manifest_name),
+        (file.algorithm, &file.manifest_name)
+    );
+    assert_eq!((&again.signature, again.chain()), (&file.signature, file.chain()));
     let _ = file.verify_signature(b"manifest");
     let _ = file.signer().check_usage();
     let _ = file.signer().check_validity(NOW);
