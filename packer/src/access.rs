@@ -13,7 +13,13 @@ pub(crate) struct Access {
     /// Authorities (PEM or DER) to trust for https, beside the system's
     #[arg(long, value_name = "FILE")]
     ca: Vec<PathBuf>,
+    /// A file whose first line is user:password for the server
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
 }
+
+/// A file of credentials is at most this long.
+const MAX_CREDENTIALS_BYTES: u64 = 4096;
 
 /// A file of authorities is at most this long.
 const MAX_CA_BYTES: u64 = 16 << 20;
@@ -21,7 +27,13 @@ const MAX_CA_BYTES: u64 = 16 << 20;
 impl Access {
     /// Opens a package: a file, `-`, or a URL.
     pub(crate) fn open(&self, package: &Path, reading: Reading) -> anyhow::Result<(Location, Source)> {
-        let location = Location::of(package)?;
+        let mut location = Location::of(package)?;
+        if let (Location::Remote(address), Some(path)) = (&location, &self.credentials) {
+            let bytes = packer::input::read_bounded(path, MAX_CREDENTIALS_BYTES)?;
+            let text = String::from_utf8_lossy(&bytes);
+            let first = text.lines().next().unwrap_or_default();
+            location = Location::Remote(address.clone().with_credentials(first));
+        }
         let mut settings = Settings::default();
         for path in &self.ca {
             let bytes = packer::input::read_bounded(path, MAX_CA_BYTES)?;

@@ -32,11 +32,20 @@ impl Location {
     /// What an argument means: `-`, a URL of `http` or `https`, or a file.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a URL that is none.
+    /// [`Error::Usage`] for a URL that is none, or that holds a password: an argument is seen by every user of the
+    /// machine.
     pub fn of(argument: &Path) -> Result<Self> {
         match argument.to_str() {
             Some("-") => Ok(Self::Input),
-            Some(text) if Address::is_meant_by(text) => Address::parse(text).map(Self::Remote),
+            Some(text) if Address::is_meant_by(text) => {
+                let address = Address::parse(text)?;
+                if address.has_password() {
+                    let reason = "a password in a URL is seen by every user of this machine; put it into a file for \
+                                  --credentials";
+                    return Err(Error::Usage(format!("{address}: {reason}")));
+                }
+                Ok(Self::Remote(address))
+            }
             _ => Ok(Self::File(argument.to_owned())),
         }
     }

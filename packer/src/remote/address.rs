@@ -69,6 +69,30 @@ impl Address {
         Ok(address)
     }
 
+    /// Whether it holds a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.credentials.as_ref().is_some_and(|it| it.contains(':'))
+    }
+
+    /// The same, with `user:password` to give to its server.
+    #[must_use]
+    pub fn with_credentials(self, credentials: &str) -> Self {
+        let mut escaped = String::new();
+        for byte in credentials.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
+                    escaped.push(char::from(byte));
+                }
+                _ => escaped.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        Self {
+            credentials: Some(escaped),
+            ..self
+        }
+    }
+
     /// Where a redirect leads: an absolute URL, or one relative to this.
     ///
     /// Credentials go along within the same origin only, and a redirect has none of its own to give.

@@ -316,11 +316,25 @@ fn credentials_reach_their_server_and_no_other_and_no_message() {
     let other = Server::start(Mode::Proper, &[("/x.ova", path.clone())]);
     let redirects = [("/away.ova", other.url("/x.ova"))];
     let server = Server::with(Mode::Proper, &[("/x.ova", path)], &redirects, None);
-    let output = ova(&["inspect", &server.url_as("user:hunter2@", "/x.ova")]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    std::fs::write(&file, "user:hunter2\n").unwrap();
+    let output = ova(&[
+        "inspect",
+        &server.url("/x.ova"),
+        "--credentials",
+        file.to_str().unwrap(),
+    ]);
     assert!(output.status.success(), "{output:?}");
     let authorization = |server: &Server| server.requests()[0].headers.get("authorization").cloned();
     assert_eq!(authorization(&server).as_deref(), Some("Basic dXNlcjpodW50ZXIy"));
-    assert!(inspect(&server.url_as("user:hunter2@", "/away.ova")).is_ok());
+    let away = ova(&[
+        "inspect",
+        &server.url("/away.ova"),
+        "--credentials",
+        file.to_str().unwrap(),
+    ]);
+    assert!(away.status.success(), "{away:?}");
     assert_eq!(authorization(&other), None);
     for verb in ["inspect", "verify", "run"] {
         for path in [
