@@ -4,44 +4,11 @@ use super::VMW;
 use super::attributes::Attributes;
 use super::element::{Faults, boolean, cim, cim_boolean, cim_number, cim_text, is_cim, owned};
 use super::hardware::Config;
+use super::host_resource::HostResource;
+use super::resource_type::ResourceType;
 use super::units::{BaseUnit, Units};
 use crate::error::{Error, Kind};
 use crate::xml::{Element, Origin, Writer};
-
-/// A kind of resource: `CIM_ResourceAllocationSettingData.ResourceType`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct ResourceType(pub u16);
-
-impl ResourceType {
-    /// A kind that only its subtype tells.
-    pub const OTHER: Self = Self(1);
-    /// Processors.
-    pub const PROCESSOR: Self = Self(3);
-    /// Memory.
-    pub const MEMORY: Self = Self(4);
-    /// An IDE controller.
-    pub const IDE_CONTROLLER: Self = Self(5);
-    /// A SCSI controller.
-    pub const SCSI_CONTROLLER: Self = Self(6);
-    /// A network adapter.
-    pub const ETHERNET: Self = Self(10);
-    /// A floppy drive.
-    pub const FLOPPY: Self = Self(14);
-    /// A CD drive.
-    pub const CD_DRIVE: Self = Self(15);
-    /// A DVD drive.
-    pub const DVD_DRIVE: Self = Self(16);
-    /// A disk.
-    pub const DISK: Self = Self(17);
-    /// Another storage device: SATA and NVMe controllers in practice.
-    pub const OTHER_STORAGE: Self = Self(20);
-    /// A serial port.
-    pub const SERIAL_PORT: Self = Self(21);
-    /// A USB controller.
-    pub const USB_CONTROLLER: Self = Self(23);
-    /// A graphics adapter.
-    pub const GRAPHICS: Self = Self(24);
-}
 
 /// One resource of a virtual system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,33 +106,6 @@ impl Default for Item {
             cores_per_socket: None,
             settings: Vec::new(),
             origin: Origin::default(),
-        }
-    }
-}
-
-/// What a device is backed by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostResource {
-    /// A disk of the DiskSection, by id.
-    Disk(String),
-    /// A file of the References, by id.
-    File(String),
-    /// Anything else, as written.
-    Other(String),
-}
-
-impl HostResource {
-    /// Reads `ovf:/disk/ID`, and `ovf://disk/ID` and `/disk/ID` as seen in the field.
-    pub fn parse(text: &str) -> Self {
-        let trimmed = text.trim();
-        let path = trimmed
-            .strip_prefix("ovf:")
-            .unwrap_or(trimmed)
-            .trim_start_matches('/');
-        match path.split_once('/') {
-            Some(("disk", id)) if !id.is_empty() => HostResource::Disk(id.to_owned()),
-            Some(("file", id)) if !id.is_empty() => HostResource::File(id.to_owned()),
-            _ => HostResource::Other(trimmed.to_owned()),
         }
     }
 }
@@ -501,31 +441,6 @@ fn cores_per_socket(element: Element<'_>) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn host_resources_are_read_in_every_spelling_of_the_field() {
-        for text in [
-            "ovf:/disk/a",
-            "ovf://disk/a",
-            "/disk/a",
-            "disk/a",
-            " ovf:/disk/a\n",
-        ] {
-            assert_eq!(
-                HostResource::parse(text),
-                HostResource::Disk("a".to_owned()),
-                "{text}"
-            );
-        }
-        assert_eq!(
-            HostResource::parse("ovf:/file/b"),
-            HostResource::File("b".to_owned())
-        );
-        assert_eq!(
-            HostResource::parse("ovf:/disk/"),
-            HostResource::Other("ovf:/disk/".to_owned())
-        );
-    }
 
     #[test]
     fn memory_counts_in_its_unit_and_in_mebibytes_without_one() {

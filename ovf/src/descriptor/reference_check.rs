@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::item::HostResource;
+use super::host_resource::HostResource;
 use super::{Content, Descriptor, Hardware, ProductSection, VirtualSystem};
 use crate::error::{Error, Kind, quoted};
 use crate::xml::Origin;
