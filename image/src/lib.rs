@@ -18,16 +18,23 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod cache;
 pub mod error;
 mod field;
+pub mod finding;
 pub mod guid;
+#[cfg(test)]
+mod oracle;
+mod pipeline;
 pub mod slot;
 pub mod source;
+mod table;
 
 pub mod ext4;
 pub mod fat32;
 pub mod gpt;
 pub mod iso9660;
+pub mod qcow2;
 pub mod vmdk;
 
 pub mod boot;
