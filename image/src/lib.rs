@@ -35,6 +35,7 @@ pub mod fat32;
 pub mod gpt;
 pub mod iso9660;
 pub mod qcow2;
+pub mod vhdx;
 pub mod vmdk;
 
 pub mod boot;

@@ -89,7 +89,7 @@ fn piece(buffer: &mut [u8], left: u64) -> &mut [u8] {
 }
 
 /// Refuses a read that reaches past the end.
-pub(crate) fn check_range(size: u64, offset: u64, length: usize) -> Result<()> {
+fn check_range(size: u64, offset: u64, length: usize) -> Result<()> {
     match offset.checked_add(length as u64) {
         Some(end) if end <= size => Ok(()),
         _ => Err(Error::new(

@@ -7,7 +7,7 @@ use super::inflate::inflate;
 use super::{Compression, Header};
 use crate::cache::Cache;
 use crate::error::{Error, Kind, Place, Result};
-use crate::source::{Source, check_range};
+use crate::source::Source;
 use crate::table::Tables;
 
 /// Inflated clusters that are kept, in bytes.
@@ -215,8 +215,14 @@ impl<S: Source> Source for Disk<S> {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        check_range(self.header.size, offset, buffer.len())?;
-        let until = offset + buffer.len() as u64;
+        let until = offset.checked_add(buffer.len() as u64);
+        let until = until.filter(|&end| end <= self.header.size).ok_or_else(|| {
+            Error::new(
+                Kind::Truncated,
+                Place::Offset(offset),
+                "past the QCOW2's capacity",
+            )
+        })?;
         let mut at = offset;
         while at < until {
             let (state, mut end) = self.stretch(at, until)?;
