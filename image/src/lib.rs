@@ -22,7 +22,9 @@ mod cache;
 pub mod error;
 mod field;
 pub mod finding;
+pub mod format;
 pub mod guid;
+pub mod open;
 #[cfg(test)]
 mod oracle;
 mod pipeline;
@@ -43,3 +45,5 @@ pub mod cpio;
 pub mod grub;
 pub mod initramfs;
 pub mod modules;
+
+pub use open::open;

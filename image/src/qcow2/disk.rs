@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use super::Header;
 use super::entry::{Entry, PARTS, State, l2_table};
 use super::inflate::inflate;
-use super::{Compression, Header};
 use crate::cache::Cache;
 use crate::error::{Error, Kind, Place, Result};
 use crate::source::Source;
@@ -77,22 +77,6 @@ impl<S: Source> Disk<S> {
     /// The header.
     pub fn header(&self) -> &Header {
         &self.header
-    }
-
-    /// How compressed clusters are compressed, if the disk has any.
-    ///
-    /// # Errors
-    /// As reading the tables.
-    pub fn compression(&self) -> Result<Option<Compression>> {
-        let mut at = 0;
-        while at < self.header.size {
-            let (state, end) = self.stretch(at, self.header.size)?;
-            if matches!(state, State::Compressed { .. }) {
-                return Ok(Some(self.header.compression));
-            }
-            at = end;
-        }
-        Ok(None)
     }
 
     /// What is at byte `at` of the disk (a plain place is that very byte's), and the end of the stretch that is of the same sort: `until` at the latest, if

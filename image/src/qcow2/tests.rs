@@ -453,7 +453,6 @@ proptest! {
         let _ = check(&Memory(bytes.clone()), 1 << 32);
         if let Ok(disk) = Disk::open(Memory(bytes), 1 << 32, Companions::default()) {
             let _ = read_through(&disk);
-            let _ = disk.compression();
         }
     }
 }
