@@ -79,7 +79,7 @@ impl<S: Source> Disk<S> {
         &self.header
     }
 
-    /// What is at byte `at` of the disk (a plain place is that very byte's), and the end of the stretch that is of the same sort: `until` at the latest, if
+    /// What is at byte `at` of the disk (a plain place is that very byte's), and the end of the stretch of that sort, which is in one piece in the file: `until` at the latest, if
     /// that can be told from tables at hand.
     fn stretch(&self, at: u64, until: u64) -> Result<(State, u64)> {
         let header = &self.header;
@@ -120,23 +120,20 @@ impl<S: Source> Disk<S> {
         let alike = |index: &usize| {
             let next = Entry::new(header, numbers, *index).filter(|next| next.is_uniform());
             let next = next.and_then(|next| next.state(header, 0).ok());
-            next.is_some_and(|next| std::mem::discriminant(&next) == std::mem::discriminant(&state))
+            next.is_some_and(|next| next.follows(state, *index as u64 * cluster))
         };
         let most = usize::try_from((until - 1 - base) / cluster + 1).unwrap_or(usize::MAX);
         let more = (1..most).take_while(alike).count() as u64;
         Ok((state.skip(at % cluster), base + (1 + more) * cluster))
     }
 
-    /// Fills `target`, which lies within one (sub)cluster, from the file.
+    /// Fills `target`, which lies within a stretch of one state, or within one compressed cluster.
     fn read_part(&self, state: State, at: u64, target: &mut [u8]) -> Result<()> {
         let cluster = self.header.cluster();
         match state {
             State::Zero => target.fill(0),
             State::Absent => self.read_beneath(at, target)?,
-            State::Plain(place) => match &self.companions.data_file {
-                Some(data) => data.read_at(place, target)?,
-                None => self.file.read_at(place, target)?,
-            },
+            State::Plain(place) => self.holder().read_at(place, target)?,
             State::Compressed { at: place, length } => {
                 if target.len() as u64 == cluster {
                     return self.inflate(place, length, target);
@@ -151,6 +148,14 @@ impl<S: Source> Disk<S> {
             }
         }
         Ok(())
+    }
+
+    /// The file that plain clusters are in.
+    fn holder(&self) -> &dyn Source {
+        match &self.companions.data_file {
+            Some(data) => data.as_ref(),
+            None => &self.file,
+        }
     }
 
     /// The disk beneath may be the shorter one.
@@ -184,7 +189,16 @@ impl<S: Source> Source for Disk<S> {
         while at < self.header.size {
             let (state, end) = self.stretch(at, self.header.size)?;
             match (state, &self.companions.backing) {
-                (State::Plain(_) | State::Compressed { .. }, _) => return Ok(Some(at..end)),
+                (State::Compressed { .. }, _) => return Ok(Some(at..end)),
+                (State::Plain(place), _) => {
+                    // Space set aside and never written is a hole of the file.
+                    let data = self.holder().next_data(place)?;
+                    let data = data.filter(|data| data.start < place + (end - at));
+                    if let Some(data) = data {
+                        let start = at + data.start.saturating_sub(place);
+                        return Ok(Some(start..end.min(at + (data.end - place))));
+                    }
+                }
                 (State::Absent, Some(backing)) => {
                     let data = backing.next_data(at)?.filter(|data| data.start < end);
                     if let Some(data) = data {
@@ -210,7 +224,7 @@ impl<S: Source> Source for Disk<S> {
         let mut at = offset;
         while at < until {
             let (state, mut end) = self.stretch(at, until)?;
-            if matches!(state, State::Plain(_) | State::Compressed { .. }) {
+            if matches!(state, State::Compressed { .. }) {
                 end = end.min(at - at % self.header.cluster() + self.header.cluster());
             }
             end = end.min(until);

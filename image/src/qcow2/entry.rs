@@ -32,6 +32,14 @@ impl State {
             other => other,
         }
     }
+
+    /// Whether this state, so many bytes after `first` on the disk, goes on with it: plain data in one piece, or all of a sort.
+    pub(super) fn follows(self, first: Self, bytes: u64) -> bool {
+        match (first, self) {
+            (Self::Plain(first), Self::Plain(place)) => first + bytes == place,
+            (first, here) => std::mem::discriminant(&first) == std::mem::discriminant(&here),
+        }
+    }
 }
 
 /// The L2 table that an L1 entry names.
