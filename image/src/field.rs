@@ -12,6 +12,14 @@ pub(crate) fn u64_le(block: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes(block, at))
 }
 
+pub(crate) fn u32_be(block: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes(bytes(block, at))
+}
+
+pub(crate) fn u64_be(block: &[u8], at: usize) -> u64 {
+    u64::from_be_bytes(bytes(block, at))
+}
+
 pub(crate) fn put(block: &mut [u8], at: usize, value: &[u8]) {
     block[at..at + value.len()].copy_from_slice(value);
 }

@@ -18,16 +18,26 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod cache;
 pub mod error;
 mod field;
+pub mod finding;
+pub mod format;
 pub mod guid;
+pub mod open;
+#[cfg(test)]
+mod oracle;
+mod pipeline;
 pub mod slot;
 pub mod source;
+mod table;
 
 pub mod ext4;
 pub mod fat32;
 pub mod gpt;
 pub mod iso9660;
+pub mod qcow2;
+pub mod vhdx;
 pub mod vmdk;
 
 pub mod boot;
@@ -35,3 +45,5 @@ pub mod cpio;
 pub mod grub;
 pub mod initramfs;
 pub mod modules;
+
+pub use open::open;
