@@ -28,6 +28,7 @@ pub mod ext4;
 pub mod fat32;
 pub mod gpt;
 pub mod iso9660;
+pub mod vhd;
 pub mod vmdk;
 
 pub mod boot;

@@ -56,6 +56,15 @@ pub trait Source: Send + Sync {
     }
 }
 
+/// How far a disk is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the source's data done.
+    pub done: u64,
+    /// Bytes of the source's data in all, holes not counted.
+    pub total: u64,
+}
+
 impl<S: Source + ?Sized> Source for Box<S> {
     fn size(&self) -> u64 {
         (**self).size()

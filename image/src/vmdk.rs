@@ -57,7 +57,9 @@ pub use level::Level;
 pub use monolithic::write_sparse;
 pub use stream::{Grain, Stream, Summary};
 pub use text::Adapter;
-pub use writer::{Options, Progress, Written, write};
+pub use writer::{Options, Written, write};
+
+pub use crate::source::Progress;
 
 /// Entries of a grain table; the format knows no other number.
 const TABLE_ENTRIES: usize = 512;

@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use super::header::Header;
 use super::pipeline::GRAIN;
-use super::writer::{Options, Progress, Written, content_id};
+use super::writer::{Options, Written, content_id};
 use super::{CAPACITY_LIMIT, TABLE_ENTRIES, TABLE_SECTORS};
 use crate::error::{Error, Kind, Place, Result};
-use crate::source::{SECTOR, Sink, Source, is_zero, length};
+use crate::source::{Progress, SECTOR, Sink, Source, is_zero, length};
 
 /// Grains read at once.
 const GRAINS_PER_READ: u64 = 16;

@@ -10,7 +10,7 @@ use super::pipeline::{self, GRAIN, Packed};
 use super::text::{Adapter, Text};
 use super::{CAPACITY_LIMIT, TABLE_ENTRIES, TABLE_SECTORS};
 use crate::error::{Error, Kind, Place, Result};
-use crate::source::{SECTOR, Source};
+use crate::source::{Progress, SECTOR, Source};
 
 /// How a disk is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,15 +54,6 @@ impl Options {
         };
         text.to_string()
     }
-}
-
-/// How far a disk is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of the source's data done.
-    pub done: u64,
-    /// Bytes of the source's data in all, holes not counted.
-    pub total: u64,
 }
 
 /// What was written.
