@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn sgdisk_finds_the_five_partitions_at_whole_mib() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        write_raw(&disk(inputs()).unwrap(), &mut file.reopen().unwrap()).unwrap();
+        write_raw(&disk(inputs()).unwrap(), &file.reopen().unwrap()).unwrap();
         let Ok(output) = Command::new("sgdisk")
             .args(["-v", "-p"])
             .arg(file.path())

@@ -140,11 +140,7 @@ mod tests {
 
     fn image() -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
-        write_raw(
-            &sample().build(40 << 20, 4096).unwrap(),
-            &mut file.reopen().unwrap(),
-        )
-        .unwrap();
+        write_raw(&sample().build(40 << 20, 4096).unwrap(), &file.reopen().unwrap()).unwrap();
         file
     }
 

@@ -186,7 +186,7 @@ mod tests {
         let table = table(vec![partition("one", 2048, 2048), partition("two", 4096, 10_000)]);
         table.place(&[0x90; BOOT_CODE_LENGTH], &mut disk).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
-        write_raw(&disk, &mut file.reopen().unwrap()).unwrap();
+        write_raw(&disk, &file.reopen().unwrap()).unwrap();
         let Ok(verified) = Command::new("sgdisk")
             .arg("-v")
             .arg("-p")

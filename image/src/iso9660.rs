@@ -148,7 +148,7 @@ mod tests {
 
     fn on_disk() -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
-        write_raw(&sample().build().unwrap(), &mut file.reopen().unwrap()).unwrap();
+        write_raw(&sample().build().unwrap(), &file.reopen().unwrap()).unwrap();
         file
     }
 

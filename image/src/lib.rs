@@ -38,6 +38,7 @@ pub mod gpt;
 pub mod iso9660;
 pub mod qcow2;
 pub mod vhdx;
+pub mod vhd;
 pub mod vmdk;
 
 pub mod boot;

@@ -1,16 +1,23 @@
-//! What a raw disk is to the writers of this crate: a size, the stretches that hold data, and bytes at an offset.
+//! What a raw disk is to this crate: a size, the stretches that hold data, and bytes at an offset.
+//!
+//! Readers of disk formats are [`Source`]s; [`write_raw`] copies any of them to a [`Sink`], holes left out.
 
 mod composed;
+mod copy;
 mod file;
 mod memory;
+mod sink;
+mod slots;
 
-use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 
 pub use composed::Composed;
+pub(crate) use copy::write_data;
+pub use copy::write_raw;
 pub use file::RawFile;
 pub use memory::Memory;
+pub use sink::{Seeking, Sink};
+pub(crate) use slots::Slots;
 
 use crate::error::{Error, Kind, Place, Result};
 
@@ -49,29 +56,54 @@ pub trait Source: Send + Sync {
     }
 }
 
-/// Writes `source` as a raw image into `file`, an empty file, leaving its holes as holes.
-///
-/// # Errors
-/// Whatever reading and writing give.
-pub fn write_raw(source: &dyn Source, file: &mut File) -> Result<()> {
-    let failed = |offset, e| Error::io(Place::Offset(offset), "write the raw image", e);
-    file.set_len(source.size())
-        .map_err(|e| failed(source.size(), e))?;
-    let mut buffer = vec![0; 1 << 20];
-    let mut from = 0;
-    while let Some(data) = source.next_data(from)? {
-        let mut at = data.start;
-        while at < data.end {
-            let piece = piece(&mut buffer, data.end - at);
-            source.read_at(at, piece)?;
-            file.seek(SeekFrom::Start(at))
-                .and_then(|_| file.write_all(piece))
-                .map_err(|e| failed(at, e))?;
-            at += piece.len() as u64;
-        }
-        from = data.end;
+/// How far a disk is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the source's data done.
+    pub done: u64,
+    /// Bytes of the source's data in all, holes not counted.
+    pub total: u64,
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn size(&self) -> u64 {
+        (**self).size()
     }
-    Ok(())
+
+    fn next_data(&self, from: u64) -> Result<Option<Range<u64>>> {
+        (**self).next_data(from)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        (**self).read_at(offset, buffer)
+    }
+}
+
+impl<S: Source + ?Sized> Source for &S {
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn next_data(&self, from: u64) -> Result<Option<Range<u64>>> {
+        (**self).next_data(from)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        (**self).read_at(offset, buffer)
+    }
+}
+
+/// `length` bytes of `file`; nothing is set aside for what the file cannot hold.
+pub(crate) fn read(file: &(impl Source + ?Sized), at: u64, length: usize) -> Result<Vec<u8>> {
+    check_range(file.size(), at, length)?;
+    let mut bytes = vec![0; length];
+    file.read_at(at, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// A number as a length in memory; one that does not fit fails where it is used.
+pub(crate) fn length(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
 }
 
 /// Whether a block holds nothing but zeros.
@@ -82,20 +114,14 @@ pub(crate) fn is_zero(block: &[u8]) -> bool {
         && lines.remainder().iter().all(|&byte| byte == 0)
 }
 
-/// The head of `buffer`, no longer than `left` bytes.
-fn piece(buffer: &mut [u8], left: u64) -> &mut [u8] {
-    let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-    &mut buffer[..length]
-}
-
 /// Refuses a read that reaches past the end.
-fn check_range(size: u64, offset: u64, length: usize) -> Result<()> {
+pub(crate) fn check_range(size: u64, offset: u64, length: usize) -> Result<()> {
     match offset.checked_add(length as u64) {
         Some(end) if end <= size => Ok(()),
         _ => Err(Error::new(
             Kind::Truncated,
             Place::Offset(offset),
-            format!("{length} bytes were asked for, the disk ends at {size}"),
+            format!("{length} bytes were asked for, the end is at {size}"),
         )),
     }
 }
@@ -103,22 +129,6 @@ fn check_range(size: u64, offset: u64, length: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_raw_copy_equals_its_source_and_keeps_holes() {
-        let mut disk = Composed::new(64 << 20);
-        disk.put(0, vec![1; 5000]).unwrap();
-        disk.put((64 << 20) - 3, vec![2; 3]).unwrap();
-        let mut file = tempfile::tempfile().unwrap();
-        write_raw(&disk, &mut file).unwrap();
-        let copy = RawFile::new(file).unwrap();
-        assert_eq!(copy.size(), 64 << 20);
-        let (mut head, mut tail) = ([0; 5001], [9; 4]);
-        copy.read_at(0, &mut head).unwrap();
-        copy.read_at((64 << 20) - 4, &mut tail).unwrap();
-        assert!(head[..5000] == [1; 5000] && head[5000] == 0 && tail == [0, 2, 2, 2]);
-        assert!(copy.data_length().unwrap() < 1 << 20);
-    }
 
     #[test]
     fn zero_blocks_are_told_from_nearly_zero_ones() {

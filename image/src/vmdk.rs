@@ -1,6 +1,8 @@
-//! Stream-optimized VMDK: the disk format of OVF packages, written and read in one pass.
+//! VMDK: the disk format of OVF packages, and its kinds that virtual machines run from.
 //!
-//! After VMware's *Virtual Disk Format 1.1*. A stream is made of 512-byte sectors:
+//! After VMware's *Virtual Disk Format 1.1*. [`Disk`] reads all kinds at random: one sparse file, a descriptor with flat
+//! or sparse extents beside it, a delta over its parents. [`write_sparse`] writes one sparse file; [`write`] writes the
+//! stream that packages carry, in one pass. A stream is made of 512-byte sectors:
 //!
 //! ```text
 //! header            version 3, compressed grains and markers, grain directory at the end
@@ -14,8 +16,8 @@
 //! ```
 //!
 //! Importers refuse a stream without its end marker or with bytes after it, so the writer gives exactly that and the
-//! strict [`Stream`] reader accepts nothing else. [`Disk`] reads at random and also takes streams with their directory at
-//! the head, as `qemu-img` writes them.
+//! strict [`Stream`] reader accepts nothing else, nor does [`extract`], which inflates on all cores. [`Disk`] also takes
+//! streams with their directory at the head, as `qemu-img` writes them.
 //!
 //! ```
 //! use image::{source::Composed, vmdk};
@@ -28,24 +30,41 @@
 //! # Ok::<(), image::error::Error>(())
 //! ```
 
+mod check;
 mod descriptor;
 mod disk;
+mod extent_line;
+mod extract;
+mod folder;
 mod header;
 mod inflate;
+mod level;
 mod map;
 mod marker;
+mod monolithic;
 mod pipeline;
+mod sparse;
 mod stream;
+mod text;
 mod writer;
 
-pub use descriptor::{Adapter, Descriptor};
+pub use descriptor::{Access, Descriptor, Extent, ExtentKind, Parent};
 pub use disk::Disk;
+pub use extract::extract;
+pub use folder::Opening;
 pub use header::Header;
+pub use level::Level;
+pub use monolithic::write_sparse;
 pub use stream::{Grain, Stream, Summary};
-pub use writer::{Options, Progress, Written, write};
+pub use text::Adapter;
+pub use writer::{Options, Written, write};
+
+pub use crate::source::Progress;
 
 /// Entries of a grain table; the format knows no other number.
 const TABLE_ENTRIES: usize = 512;
+/// What a grain table takes, in sectors.
+const TABLE_SECTORS: u64 = 4;
 
 /// The largest capacity read or written, in bytes: what vSphere allows a virtual disk, rounded up.
 pub const CAPACITY_LIMIT: u64 = 64 << 40;

@@ -134,8 +134,8 @@ pub fn write_iso(document: &[u8], path: &Path) -> Result<()> {
     let mut volume = iso9660::Volume::new("OVF_ENV")?;
     volume.file("ovf-env.xml", document.to_vec())?;
     let disk = volume.build()?;
-    let mut file = std::fs::File::create(path).map_err(Error::io(path, "create"))?;
-    Ok(write_raw(&disk, &mut file)?)
+    let file = std::fs::File::create(path).map_err(Error::io(path, "create"))?;
+    Ok(write_raw(&disk, &file)?)
 }
 
 #[cfg(test)]

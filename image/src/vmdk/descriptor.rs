@@ -1,45 +1,30 @@
-//! The descriptor: the text in a VMDK that names its kind, identity and virtual controller.
+//! The descriptor: the text in or beside a VMDK that names its kind, identity, extents and parent.
+//!
+//! Refused: text after the end, lines that mean nothing, encrypted disks, extents
+//! on devices and of kinds that only ESX hosts read, sizes that add up to more than [`CAPACITY_LIMIT`].
 
-use std::fmt;
-
+use super::CAPACITY_LIMIT;
+use super::extent_line::extent;
+pub use super::extent_line::{Access, Extent, ExtentKind};
 use crate::error::{Error, Kind, Place, Result};
+use crate::source::SECTOR;
 
-/// The virtual controller that a disk says it was made for. Importers that read an OVF go by that; others go by this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Adapter {
-    /// LSI Logic or any other SCSI controller.
-    #[default]
-    LsiLogic,
-    /// BusLogic SCSI.
-    BusLogic,
-    /// IDE or SATA.
-    Ide,
-}
+/// What a descriptor file may measure; the longest ones have a line for each 2 GiB.
+pub(super) const FILE_LIMIT: u64 = 1 << 20;
+const FIRST_LINE: &str = "# Disk DescriptorFile";
+/// Each extent is an open file.
+const EXTENT_LIMIT: usize = 1024;
+const CREATE_TYPES: [&str; 6] = [
+    "monolithicSparse",
+    "monolithicFlat",
+    "twoGbMaxExtentSparse",
+    "twoGbMaxExtentFlat",
+    "streamOptimized",
+    // A flat disk as it lies in an ESX host's datastore.
+    "vmfs",
+];
 
-impl Adapter {
-    /// As in `ddb.adapterType`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LsiLogic => "lsilogic",
-            Self::BusLogic => "buslogic",
-            Self::Ide => "ide",
-        }
-    }
-
-    /// Cylinders, heads and sectors that VMware's tools give a disk of so many sectors.
-    fn geometry(self, capacity: u64) -> (u64, u64, u64) {
-        const GIB: u64 = (1 << 30) / 512;
-        let (heads, sectors, most) = match self {
-            Self::Ide => (16, 63, 16_383),
-            _ if capacity < GIB => (64, 32, 65_535),
-            _ if capacity < 2 * GIB => (128, 32, 65_535),
-            _ => (255, 63, 65_535),
-        };
-        ((capacity / (heads * sectors)).min(most), heads, sectors)
-    }
-}
-
-/// What a stream's descriptor says, as far as it matters to a reader.
+/// What a descriptor says, as far as it matters to a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
     /// `CID`: changes with the content.
@@ -48,18 +33,27 @@ pub struct Descriptor {
     pub create_type: String,
     /// `ddb.adapterType`, if given.
     pub adapter: Option<String>,
-    /// The one extent's size in sectors.
-    pub extent_sectors: u64,
-    /// The one extent's file name.
-    pub extent_name: String,
+    /// The disk's extents in order; at least one.
+    pub extents: Vec<Extent>,
+    /// What a delta disk lies over.
+    pub parent: Option<Parent>,
+}
+
+/// The disk that a delta disk lies over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    /// `parentCID`: the parent's `CID` as it has to be.
+    pub content_id: u32,
+    /// `parentFileNameHint`, as given.
+    pub hint: String,
 }
 
 impl Descriptor {
-    /// Reads the descriptor's sectors: text, then zeros.
+    /// Reads the descriptor's sectors or file: text, then zeros.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] for what is no descriptor, [`Kind::Unsupported`] for a delta disk (one with a parent) or
-    /// several extents. The place is a line.
+    /// [`Kind::Malformed`] for what is no descriptor; [`Kind::Unsupported`] for kinds of disks and extents that are not
+    /// read, by name; [`Kind::Ceiling`] for too many or too large extents. The place is a line.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
         if bytes[end..].iter().any(|&byte| byte != 0) {
@@ -70,7 +64,7 @@ impl Descriptor {
         }
         let text = std::str::from_utf8(&bytes[..end])
             .map_err(|e| Error::malformed(Place::Whole, "the VMDK descriptor is not UTF-8").because(e))?;
-        if text.lines().next().map(str::trim_end) != Some("# Disk DescriptorFile") {
+        if text.lines().next().map(str::trim_end) != Some(FIRST_LINE) {
             return Err(Error::malformed(Place::Line(1), "no VMDK descriptor"));
         }
         let mut found = Found::default();
@@ -81,6 +75,16 @@ impl Descriptor {
         }
         found.finish()
     }
+
+    /// Whether a file that begins so is a descriptor of its own.
+    pub(super) fn begins(head: &[u8]) -> bool {
+        head.starts_with(FIRST_LINE.as_bytes())
+    }
+
+    /// The disk's size in bytes.
+    pub fn capacity(&self) -> u64 {
+        self.extents.iter().map(|extent| extent.sectors * SECTOR).sum()
+    }
 }
 
 #[derive(Default)]
@@ -88,7 +92,10 @@ struct Found {
     content_id: Option<u32>,
     create_type: Option<String>,
     adapter: Option<String>,
-    extent: Option<(u64, String)>,
+    extents: Vec<Extent>,
+    sectors: u64,
+    parent_id: Option<u32>,
+    parent_hint: Option<String>,
 }
 
 impl Found {
@@ -96,12 +103,8 @@ impl Found {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
         }
-        if ["RW ", "RDONLY ", "NOACCESS "]
-            .iter()
-            .any(|access| line.starts_with(access))
-        {
-            let extent = extent(line)?;
-            return set(&mut self.extent, extent, "a second extent");
+        if let Some(extent) = extent(line)? {
+            return self.extent(extent);
         }
         let (key, value) = line
             .split_once('=')
@@ -109,69 +112,53 @@ impl Found {
         let value = value.trim().trim_matches('"');
         match key.trim() {
             "CID" => set(&mut self.content_id, hexadecimal(value)?, "a second CID"),
-            "createType" => set(&mut self.create_type, value.to_owned(), "a second createType"),
+            "parentCID" => set(&mut self.parent_id, hexadecimal(value)?, "a second parentCID"),
+            "parentFileNameHint" => set(&mut self.parent_hint, value.to_owned(), "a second parent"),
+            "createType" => set(&mut self.create_type, known_type(value)?, "a second createType"),
             "ddb.adapterType" => set(&mut self.adapter, value.to_owned(), "a second adapterType"),
-            "parentCID" if hexadecimal(value)? != u32::MAX => Err(Error::new(
+            key if key.starts_with("encryption.") => Err(Error::new(
                 Kind::Unsupported,
                 Place::Whole,
-                "a delta disk, which needs its parent",
+                "an encrypted VMDK is not read",
             )),
             _ => Ok(()),
         }
     }
 
+    fn extent(&mut self, extent: Extent) -> Result<()> {
+        let sectors = self.sectors.checked_add(extent.sectors);
+        self.sectors = sectors
+            .filter(|&all| all <= CAPACITY_LIMIT / SECTOR && self.extents.len() < EXTENT_LIMIT)
+            .ok_or_else(|| {
+                let reason = "the VMDK's extents are more than 1024 or larger than 64 TiB";
+                Error::new(Kind::Ceiling, Place::Whole, reason)
+            })?;
+        self.extents.push(extent);
+        Ok(())
+    }
+
     fn finish(self) -> Result<Descriptor> {
         let missing =
             |what: &str| Error::malformed(Place::Whole, format!("the VMDK descriptor has no {what}"));
-        let (extent_sectors, extent_name) = self.extent.ok_or_else(|| missing("extent"))?;
+        if self.extents.is_empty() {
+            return Err(missing("extent"));
+        }
+        let parent = match self.parent_id {
+            None | Some(u32::MAX) => None,
+            Some(content_id) => Some(Parent {
+                content_id,
+                hint: self
+                    .parent_hint
+                    .ok_or_else(|| missing("parentFileNameHint, though it has a parent"))?,
+            }),
+        };
         Ok(Descriptor {
             content_id: self.content_id.ok_or_else(|| missing("CID"))?,
             create_type: self.create_type.ok_or_else(|| missing("createType"))?,
             adapter: self.adapter,
-            extent_sectors,
-            extent_name,
+            extents: self.extents,
+            parent,
         })
-    }
-}
-
-/// The text of a new stream's descriptor.
-pub(super) struct Text<'a> {
-    pub(super) content_id: u32,
-    pub(super) capacity: u64,
-    pub(super) file_name: &'a str,
-    pub(super) adapter: Adapter,
-    pub(super) hardware_version: u32,
-}
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (cylinders, heads, sectors) = self.adapter.geometry(self.capacity);
-        write!(
-            f,
-            "# Disk DescriptorFile\n\
-             version=1\n\
-             CID={:08x}\n\
-             parentCID=ffffffff\n\
-             createType=\"streamOptimized\"\n\
-             \n\
-             # Extent description\n\
-             RW {} SPARSE \"{}\"\n\
-             \n\
-             # The Disk Data Base\n\
-             #DDB\n\
-             \n\
-             ddb.adapterType = \"{}\"\n\
-             ddb.geometry.cylinders = \"{cylinders}\"\n\
-             ddb.geometry.heads = \"{heads}\"\n\
-             ddb.geometry.sectors = \"{sectors}\"\n\
-             ddb.toolsVersion = \"2147483647\"\n\
-             ddb.virtualHWVersion = \"{}\"\n",
-            self.content_id,
-            self.capacity,
-            self.file_name,
-            self.adapter.as_str(),
-            self.hardware_version,
-        )
     }
 }
 
@@ -182,75 +169,99 @@ fn set<T>(place: &mut Option<T>, value: T, second: &str) -> Result<()> {
     Ok(())
 }
 
+fn known_type(name: &str) -> Result<String> {
+    if CREATE_TYPES.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    let reason = format!("a VMDK of the kind `{}` is not read", name.escape_debug());
+    Err(Error::new(Kind::Unsupported, Place::Whole, reason))
+}
+
 fn hexadecimal(text: &str) -> Result<u32> {
     u32::from_str_radix(text, 16).map_err(|e| {
         Error::malformed(Place::Whole, "a content id is no 32-bit hexadecimal number").because(e)
     })
 }
 
-/// `RW 20480 SPARSE "name.vmdk"`.
-fn extent(line: &str) -> Result<(u64, String)> {
-    let bad = || Error::malformed(Place::Whole, "an extent is `ACCESS SECTORS TYPE \"NAME\"`");
-    let mut words = line.splitn(4, ' ').skip(1);
-    let sectors = words.next().and_then(|word| word.parse().ok()).ok_or_else(bad)?;
-    let _kind = words.next().ok_or_else(bad)?;
-    let name = words
-        .next()
-        .and_then(|rest| rest.strip_prefix('"')?.split_once('"'))
-        .ok_or_else(bad)?;
-    Ok((sectors, name.0.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    fn text(capacity: u64, adapter: Adapter) -> String {
-        let text = Text {
-            content_id: 0x1234,
-            capacity,
-            file_name: "a.vmdk",
-            adapter,
-            hardware_version: 10,
+    const GOOD: &str = "# Disk DescriptorFile\nversion=1\nCID=00001234\nparentCID=ffffffff\n\
+                        createType=\"monolithicFlat\"\nRW 20480 FLAT \"a-flat.vmdk\" 0\n";
+
+    fn kind(text: &str) -> Kind {
+        Descriptor::parse(text.as_bytes()).unwrap_err().kind()
+    }
+
+    #[test]
+    fn several_extents_and_a_parent_are_read() {
+        let text = GOOD.replace("=ffffffff", "=0000abcd\nparentFileNameHint=\"base.vmdk\"") + "RW 5 ZERO\n";
+        let descriptor = Descriptor::parse(text.as_bytes()).unwrap();
+        assert_eq!(descriptor.capacity(), 20_485 * 512);
+        let parent = Parent {
+            content_id: 0xabcd,
+            hint: "base.vmdk".into(),
         };
-        text.to_string()
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let descriptor = Descriptor::parse(text(20_480, Adapter::Ide).as_bytes()).unwrap();
-        let expected = Descriptor {
-            content_id: 0x1234,
-            create_type: "streamOptimized".into(),
-            adapter: Some("ide".into()),
-            extent_sectors: 20_480,
-            extent_name: "a.vmdk".into(),
-        };
-        assert_eq!(descriptor, expected);
-    }
-
-    #[test]
-    fn geometry_follows_size_and_controller() {
-        assert_eq!(Adapter::LsiLogic.geometry(20_480), (10, 64, 32));
-        assert_eq!(Adapter::LsiLogic.geometry(20_971_520), (1305, 255, 63));
-        assert_eq!(Adapter::Ide.geometry(u64::MAX / 512), (16_383, 16, 63));
-    }
-
-    #[test]
-    fn deltas_doubles_and_hidden_bytes_are_refused() {
-        let good = text(20_480, Adapter::LsiLogic);
-        let delta = good.replace("parentCID=ffffffff", "parentCID=00000001");
+        assert_eq!(descriptor.parent, Some(parent));
         assert_eq!(
-            Descriptor::parse(delta.as_bytes()).unwrap_err().kind(),
-            Kind::Unsupported
+            kind(&GOOD.replace("=ffffffff", "=0000abcd")),
+            Kind::Malformed,
+            "no hint"
         );
-        let doubled = good.clone() + "RW 1 SPARSE \"b.vmdk\"\n";
+    }
+
+    #[test]
+    fn doubles_hidden_bytes_and_nonsense_are_refused() {
+        let doubled = format!("{GOOD}CID=1\n");
         assert_eq!(
             Descriptor::parse(doubled.as_bytes()).unwrap_err().place(),
-            &Place::Line(19)
+            &Place::Line(7)
         );
-        assert!(Descriptor::parse((good.clone() + "\0x").as_bytes()).is_err());
-        assert!(Descriptor::parse(good.replace("CID=00001234", "CID=xyz").as_bytes()).is_err());
-        assert!(Descriptor::parse(b"KDMV").is_err());
+        assert_eq!(kind(&format!("{GOOD}\0x")), Kind::Malformed);
+        assert_eq!(kind(&GOOD.replace("CID=00001234", "CID=xyz")), Kind::Malformed);
+        assert_eq!(kind(&GOOD.replace("CID=00001234\n", "")), Kind::Malformed);
+        assert_eq!(kind("KDMV"), Kind::Malformed);
+    }
+
+    #[test]
+    fn what_is_not_read_is_refused_by_name() {
+        for name in [
+            "seSparse",
+            "vmfsRaw",
+            "fullDevice",
+            "vmfsSparse",
+            "vmfsRawDeviceMap",
+        ] {
+            let error = Descriptor::parse(GOOD.replace("monolithicFlat", name).as_bytes()).unwrap_err();
+            assert!(
+                error.kind() == Kind::Unsupported && error.reason().contains(name),
+                "{error}"
+            );
+        }
+        assert_eq!(
+            kind(&format!("{GOOD}encryption.keySafe = \"vmware:key/list\"\n")),
+            Kind::Unsupported
+        );
+    }
+
+    #[test]
+    fn extents_have_a_ceiling_in_number_and_sum() {
+        assert_eq!(
+            kind(&(GOOD.to_owned() + &"RW 1 ZERO\n".repeat(1024))),
+            Kind::Ceiling
+        );
+        assert_eq!(
+            kind(&(GOOD.to_owned() + &format!("RW {} ZERO\n", u64::MAX))),
+            Kind::Ceiling
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(tail in "(RW|CID|=|[ -~\n]){0,80}") {
+            let _ = Descriptor::parse(format!("{GOOD}{tail}").as_bytes());
+        }
     }
 }

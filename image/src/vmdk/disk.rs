@@ -1,220 +1,333 @@
-//! A stream-optimized VMDK read at random, as a raw disk.
+//! A VMDK read at random, as a raw disk: its extents side by side, over its parent.
 
 use std::ops::Range;
 
-use libdeflater::Decompressor;
-
-use super::header::{DIRECTORY_AT_END, LENGTH as HEADER_LENGTH};
-use super::inflate::{check_length, inflate};
-use super::marker::{GRAIN_MARKER_LENGTH, Marker};
-use super::{Descriptor, Header, TABLE_ENTRIES};
+use super::sparse::Sparse;
+use super::{Access, Descriptor, Extent, ExtentKind};
 use crate::error::{Error, Kind, Place, Result};
-use crate::field::u32_le;
-use crate::source::{SECTOR, Source};
+use crate::source::{SECTOR, Source, check_range, length};
 
-/// The raw disk inside a VMDK. Its tables are read as they are needed; memory goes to the grain directory alone.
+/// How much of a delta and its parents is looked at together: what lies far off in one is not looked for again each time
+/// that the other has something near.
+const WINDOW: u64 = 1 << 30;
+
+/// The raw disk inside a VMDK of any kind. Tables are read as they are needed; memory goes to grain directories, 512 KiB
+/// of tables and eight grains for each sparse extent.
 ///
-/// Unlike [`super::Stream`] it does not prove the whole file sound, and it takes files with their directory at the head.
-/// Each grain carries its own place on the disk, so tables that let two places share a grain fail when that is read.
+/// Unlike [`super::Stream`] it does not prove the whole file sound ([`Disk::check`] proves its structure), and it takes
+/// files with their directory at the head. Each compressed grain carries its own place on the disk, so tables that let
+/// two places share one fail when that is read.
 pub struct Disk<S> {
-    file: S,
-    header: Header,
     descriptor: Descriptor,
-    directory: Vec<u32>,
+    pub(super) extents: Vec<Placed<S>>,
+    size: u64,
+    pub(super) parent: Option<Box<Disk<S>>>,
+}
+
+/// An extent at its place on the disk, in bytes.
+pub(super) struct Placed<S> {
+    pub(super) name: String,
+    pub(super) content: Content<S>,
+    place: Range<u64>,
+}
+
+pub(super) enum Content<S> {
+    Sparse(Box<Sparse<S>>),
+    /// Bytes as they are, from an offset in bytes.
+    Flat(S, u64),
+    Zero,
 }
 
 impl<S: Source> Disk<S> {
-    /// Reads header, descriptor, footer and grain directory of the VMDK whose bytes `file` gives.
+    /// Opens a VMDK that is whole in one file, `monolithicSparse` or `streamOptimized`. What lies in several files,
+    /// [`Disk::open_path`] opens.
     ///
     /// # Errors
-    /// As [`Header::parse`] and [`Descriptor::parse`]; [`Kind::Ceiling`] above `capacity_limit` bytes;
-    /// [`Kind::Malformed`] for a footer of another disk; [`Kind::Overlap`] for tables outside the file or over each other.
+    /// As [`Header::parse`](super::Header::parse) and [`Descriptor::parse`]; [`Kind::Ceiling`] above `capacity_limit`
+    /// bytes; [`Kind::Unsupported`] for a descriptor or a delta, which need other files; [`Kind::Malformed`] for a
+    /// footer of another disk; [`Kind::Overlap`] for tables outside the file or over each other.
     pub fn open(file: S, capacity_limit: u64) -> Result<Self> {
-        let head = Header::parse(&read(&file, 0, HEADER_LENGTH)?)?;
-        if head.capacity_bytes() > capacity_limit {
-            let reason = "the VMDK is larger than the disk that was declared";
-            return Err(Error::new(Kind::Ceiling, Place::Offset(0), reason));
+        let mut head = [0; 32];
+        let known = length(file.size()).min(head.len());
+        file.read_at(0, &mut head[..known])?;
+        if Descriptor::begins(&head) {
+            let reason = "a VMDK descriptor, whose extents are in other files";
+            return Err(Error::new(Kind::Unsupported, Place::Whole, reason));
         }
-        let header = if head.directory == DIRECTORY_AT_END {
-            footer(&file, &head)?
-        } else {
-            head
-        };
-        let text = read(
-            &file,
-            head.descriptor_offset * SECTOR,
-            small(head.descriptor_sectors * SECTOR),
-        )?;
-        let descriptor = Descriptor::parse(&text).map_err(|e| e.at(Place::Offset(SECTOR)))?;
-        let directory = numbers(&file, header.directory, header.tables())?;
-        let disk = Self {
-            file,
-            header,
-            descriptor,
-            directory,
-        };
-        disk.check_tables()?;
-        Ok(disk)
+        let disk = Self::embedded(file, capacity_limit)?;
+        match disk.descriptor.parent {
+            None => Ok(disk),
+            Some(_) => Err(Error::new(
+                Kind::Unsupported,
+                Place::Offset(SECTOR),
+                "a delta disk, which needs its parent",
+            )),
+        }
     }
 
-    /// The header, or the footer that stands for it.
-    pub fn header(&self) -> &Header {
-        &self.header
-    }
-
-    /// The descriptor.
+    /// What the descriptor says.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
 
-    fn check_tables(&self) -> Result<()> {
-        let mut tables: Vec<u64> = self
-            .directory
-            .iter()
-            .filter(|&&at| at > 1)
-            .map(|&at| u64::from(at))
-            .collect();
-        tables.sort_unstable();
-        let over = tables.windows(2).any(|pair| pair[1] < pair[0] + 4);
-        let past = tables
-            .last()
-            .is_some_and(|last| (last + 4) * SECTOR > self.file.size());
-        if over || past {
-            let place = Place::Offset(self.header.directory.saturating_mul(SECTOR));
-            return Err(Error::new(
-                Kind::Overlap,
-                place,
-                "VMDK grain tables lie over each other or outside the file",
+    /// A sparse file with its descriptor inside.
+    pub(super) fn embedded(file: S, capacity_limit: u64) -> Result<Self> {
+        let sparse = Sparse::open(file, capacity_limit)?;
+        let descriptor = sparse.descriptor()?;
+        let [Extent { sectors, kind, .. }] = descriptor.extents.as_slice() else {
+            return Err(Error::malformed(
+                Place::Offset(SECTOR),
+                "the descriptor inside a VMDK names more than that file",
+            ));
+        };
+        if !matches!(kind, ExtentKind::Sparse { .. }) {
+            return Err(Error::malformed(
+                Place::Offset(SECTOR),
+                "the descriptor inside a VMDK names another kind of file",
             ));
         }
-        Ok(())
-    }
-
-    /// The sectors of the file that hold the grains of one table; 0 for none.
-    fn table(&self, number: usize) -> Result<Option<Vec<u32>>> {
-        match self.directory.get(number) {
-            // An entry of 1 means zeros, as 0 does for a disk without a parent.
-            None | Some(0 | 1) => Ok(None),
-            Some(&at) => numbers(&self.file, u64::from(at), TABLE_ENTRIES).map(Some),
-        }
-    }
-
-    /// Reads grain `index` from sector `at` of the file.
-    fn grain(&self, index: u64, at: u32) -> Result<Vec<u8>> {
-        let start = u64::from(at) * SECTOR;
-        let mut sector = [0; 512];
-        self.file.read_at(start, &mut sector)?;
-        let first = index * self.header.grain_sectors;
-        let packed = match Marker::parse(&sector, start)? {
-            Marker::Grain { sector, length } if sector == first => length as usize,
-            _ => {
-                let reason = "a VMDK grain table points at something else than that grain";
-                return Err(Error::malformed(Place::Offset(start), reason));
-            }
+        check_size(&sparse, *sectors)?;
+        let placed = Placed {
+            name: String::new(),
+            place: 0..sectors * SECTOR,
+            content: Content::Sparse(Box::new(sparse)),
         };
-        let mut grain = vec![0; self.header.grain_bytes()];
-        check_length(packed, grain.len(), start)?;
-        let data = read(&self.file, start + GRAIN_MARKER_LENGTH as u64, packed)?;
-        let left = small((self.header.capacity - first).min(self.header.grain_sectors) * SECTOR);
-        inflate(&mut Decompressor::new(), &data, &mut grain, left, start)?;
-        Ok(grain)
+        Ok(Self {
+            size: placed.place.end,
+            descriptor,
+            extents: vec![placed],
+            parent: None,
+        })
+    }
+
+    /// A disk whose descriptor is apart; `open` opens an extent's file by its name.
+    pub(super) fn assembled(
+        descriptor: Descriptor,
+        capacity_limit: u64,
+        open: &dyn Fn(&str) -> Result<S>,
+    ) -> Result<Self> {
+        let size = descriptor.capacity();
+        if size > capacity_limit {
+            let reason = "the VMDK is larger than the disk that was declared";
+            return Err(Error::new(Kind::Ceiling, Place::Whole, reason));
+        }
+        check_shared(&descriptor.extents)?;
+        let (mut extents, mut start) = (Vec::new(), 0);
+        for extent in &descriptor.extents {
+            let (name, content) = content(extent, capacity_limit, open)?;
+            let end = start + extent.sectors * SECTOR;
+            let place = start..end;
+            extents.push(Placed { name, content, place });
+            start = end;
+        }
+        Ok(Self {
+            descriptor,
+            extents,
+            size,
+            parent: None,
+        })
+    }
+
+    /// Lays this delta over its parent, whose `CID` has to be the one that the delta was made for.
+    pub(super) fn over(mut self, parent: Self) -> Result<Self> {
+        let expected = self.descriptor.parent.as_ref().map(|parent| parent.content_id);
+        if expected != Some(parent.descriptor.content_id) {
+            return Err(Error::new(
+                Kind::Differs,
+                Place::Whole,
+                "the parent has changed since the delta disk was made: its CID is another",
+            ));
+        }
+        self.parent = Some(Box::new(parent));
+        Ok(self)
+    }
+
+    /// The first stretch in `range`, which ends within the size, that this disk or a parent stores.
+    fn data_in(&self, range: Range<u64>) -> Result<Option<Range<u64>>> {
+        let own = self.own_data_in(range.clone())?;
+        let Some(parent) = &self.parent else {
+            return Ok(own);
+        };
+        let range = range.start..range.end.min(parent.size);
+        let below = if range.is_empty() {
+            None
+        } else {
+            parent.data_in(range)?
+        };
+        Ok(match (own, below) {
+            (Some(own), Some(below)) if below.start < own.start => {
+                Some(below.start..below.end.min(own.start))
+            }
+            (own, below) => own.or(below),
+        })
+    }
+
+    fn own_data_in(&self, range: Range<u64>) -> Result<Option<Range<u64>>> {
+        let first = self
+            .extents
+            .partition_point(|extent| extent.place.end <= range.start);
+        for extent in &self.extents[first..] {
+            let base = extent.place.start;
+            if base >= range.end {
+                break;
+            }
+            let within = range.start.max(base) - base..range.end.min(extent.place.end) - base;
+            if let Some(data) = extent.content.data_in(within)? {
+                return Ok(Some(base + data.start..base + data.end));
+            }
+        }
+        Ok(None)
     }
 }
 
 impl<S: Source> Source for Disk<S> {
     fn size(&self) -> u64 {
-        self.header.capacity_bytes()
+        self.size
     }
 
     fn next_data(&self, from: u64) -> Result<Option<Range<u64>>> {
-        let (grain_bytes, entries) = (self.header.grain_sectors * SECTOR, TABLE_ENTRIES as u64);
-        let mut index = from / grain_bytes;
-        while index * grain_bytes < self.size() {
-            if let Some(table) = self.table(small(index / entries))? {
-                let rest = &table[small(index % entries)..];
-                if let Some(skip) = rest.iter().position(|&sector| sector > 1) {
-                    // A stretch ends with its table at the latest: the caller asks again.
-                    let run = rest[skip..].iter().take_while(|&&sector| sector > 1).count() as u64;
-                    let first = index + skip as u64;
-                    let end = ((first + run) * grain_bytes).min(self.size());
-                    let start = (first * grain_bytes).max(from);
-                    return Ok((start < end).then_some(start..end));
-                }
+        let window = if self.parent.is_some() { WINDOW } else { self.size };
+        let mut from = from;
+        while from < self.size {
+            let end = from.saturating_add(window).min(self.size);
+            if let Some(data) = self.data_in(from..end)? {
+                return Ok(Some(data));
             }
-            index = (index / entries + 1) * entries;
+            from = end;
         }
         Ok(None)
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        let end = offset
-            .checked_add(buffer.len() as u64)
-            .filter(|&end| end <= self.size());
-        let end = end
-            .ok_or_else(|| Error::new(Kind::Truncated, Place::Offset(offset), "past the VMDK's capacity"))?;
-        let grain_bytes = self.header.grain_sectors * SECTOR;
+        check_range(self.size, offset, buffer.len())?;
+        let end = offset + buffer.len() as u64;
         let mut at = offset;
+        let mut next = self.extents.partition_point(|extent| extent.place.end <= offset);
         while at < end {
-            let index = at / grain_bytes;
-            let stop = end.min((index + 1) * grain_bytes);
-            let target = &mut buffer[small(at - offset)..small(stop - offset)];
-            let table = self.table(small(index / TABLE_ENTRIES as u64))?;
-            match table.map_or(0, |table| table[small(index % TABLE_ENTRIES as u64)]) {
-                0 | 1 => target.fill(0),
-                sector => {
-                    let skip = small(at - index * grain_bytes);
-                    let grain = self.grain(index, sector)?;
-                    target.copy_from_slice(&grain[skip..skip + target.len()]);
-                }
-            }
-            at = stop;
+            let extent = &self.extents[next];
+            let stop = end.min(extent.place.end);
+            let target = &mut buffer[length(at - offset)..length(stop - offset)];
+            let base = extent.place.start;
+            extent
+                .content
+                .read_at(at - base, target, &mut |within, target| match &self.parent {
+                    Some(parent) => parent.read_up_to_end(base + within, target),
+                    None => {
+                        target.fill(0);
+                        Ok(())
+                    }
+                })?;
+            (at, next) = (stop, next + 1);
         }
         Ok(())
     }
 }
 
-/// The footer lies before the end-of-stream marker.
-fn footer<S: Source>(file: &S, head: &Header) -> Result<Header> {
-    let at = file
-        .size()
-        .checked_sub(2 * SECTOR)
-        .ok_or_else(|| Error::new(Kind::Truncated, Place::Whole, "the VMDK has no room for a footer"))?;
-    let footer = Header::parse(&read(file, at, HEADER_LENGTH)?).map_err(|e| e.at(Place::Offset(at)))?;
-    let same = Header {
-        directory: head.directory,
-        ..footer
-    } == *head;
-    if !same || footer.directory == DIRECTORY_AT_END {
+impl<S: Source> Disk<S> {
+    /// A parent may be smaller than its delta: zeros follow it.
+    fn read_up_to_end(&self, offset: u64, target: &mut [u8]) -> Result<()> {
+        let known = length(self.size.saturating_sub(offset)).min(target.len());
+        let (head, tail) = target.split_at_mut(known);
+        tail.fill(0);
+        if head.is_empty() {
+            return Ok(());
+        }
+        self.read_at(offset, head)
+    }
+}
+
+impl<S: Source> Content<S> {
+    fn data_in(&self, range: Range<u64>) -> Result<Option<Range<u64>>> {
+        match self {
+            Self::Zero => Ok(None),
+            Self::Sparse(sparse) => sparse.data_in(range),
+            Self::Flat(file, offset) => {
+                let data = file.next_data(offset + range.start)?;
+                let data = data.map(|data| data.start - offset..(data.end - offset).min(range.end));
+                Ok(data.filter(|data| data.start < data.end))
+            }
+        }
+    }
+
+    fn read_at(
+        &self,
+        offset: u64,
+        target: &mut [u8],
+        below: &mut dyn FnMut(u64, &mut [u8]) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::Sparse(sparse) => sparse.read_at(offset, target, below),
+            Self::Flat(file, start) => file.read_at(start + offset, target),
+            Self::Zero => {
+                target.fill(0);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn content<S: Source>(
+    extent: &Extent,
+    capacity_limit: u64,
+    open: &dyn Fn(&str) -> Result<S>,
+) -> Result<(String, Content<S>)> {
+    match &extent.kind {
+        _ if extent.access == Access::None => Ok((String::new(), Content::Zero)),
+        ExtentKind::Zero => Ok((String::new(), Content::Zero)),
+        ExtentKind::Sparse { name } => {
+            let opened = Sparse::open(open(name)?, capacity_limit)
+                .and_then(|sparse| check_size(&sparse, extent.sectors).map(|()| sparse))
+                .map_err(|e| e.at(Place::File(name.clone())))?;
+            Ok((name.clone(), Content::Sparse(Box::new(opened))))
+        }
+        ExtentKind::Flat { name, offset } => {
+            let file = open(name)?;
+            let end = offset
+                .checked_add(extent.sectors)
+                .and_then(|end| end.checked_mul(SECTOR));
+            if end.is_none_or(|end| end > file.size()) {
+                let reason = "the VMDK's flat extent is shorter than its descriptor says";
+                return Err(Error::new(Kind::Truncated, Place::File(name.clone()), reason));
+            }
+            Ok((name.clone(), Content::Flat(file, offset * SECTOR)))
+        }
+    }
+}
+
+/// A sparse file is as large as its line says; some writers round its header up to a grain.
+fn check_size<S: Source>(sparse: &Sparse<S>, sectors: u64) -> Result<()> {
+    let header = &sparse.header;
+    if sectors > header.capacity || header.capacity > sectors.next_multiple_of(header.grain_sectors) {
         return Err(Error::malformed(
-            Place::Offset(at),
-            "the VMDK's footer is not its header with the directory's place",
+            Place::Offset(0),
+            "a VMDK extent has another size than its descriptor says",
         ));
     }
-    Ok(footer)
+    Ok(())
 }
 
-fn numbers<S: Source>(file: &S, sector: u64, count: usize) -> Result<Vec<u32>> {
-    let at = sector
-        .checked_mul(SECTOR)
-        .ok_or_else(|| Error::malformed(Place::Whole, "a VMDK table lies outside the file"))?;
-    let bytes = read(file, at, count * 4)?;
-    Ok((0..count).map(|n| u32_le(&bytes, n * 4)).collect())
-}
-
-/// Bytes of the file; nothing is set aside for what the file cannot hold.
-fn read<S: Source>(file: &S, at: u64, length: usize) -> Result<Vec<u8>> {
-    if at.checked_add(length as u64).is_none_or(|end| end > file.size()) {
-        return Err(Error::new(
-            Kind::Truncated,
-            Place::Offset(at),
-            "the VMDK ends before that",
-        ));
+/// Refuses extents that share bytes of a file.
+fn check_shared(extents: &[Extent]) -> Result<()> {
+    let mut claims: Vec<(&str, Range<u64>)> = extents
+        .iter()
+        .filter_map(|extent| match &extent.kind {
+            ExtentKind::Zero => None,
+            ExtentKind::Sparse { name } => Some((name.as_str(), 0..u64::MAX)),
+            ExtentKind::Flat { name, offset } => {
+                Some((name.as_str(), *offset..offset.saturating_add(extent.sectors)))
+            }
+        })
+        .collect();
+    claims.sort_unstable_by(|a, b| (a.0, a.1.start).cmp(&(b.0, b.1.start)));
+    let shared = claims
+        .windows(2)
+        .find(|pair| pair[0].0 == pair[1].0 && pair[1].1.start < pair[0].1.end);
+    match shared {
+        None => Ok(()),
+        Some(pair) => Err(Error::new(
+            Kind::Overlap,
+            Place::File(pair[0].0.to_owned()),
+            "two extents of the VMDK share bytes of this file",
+        )),
     }
-    let mut bytes = vec![0; length];
-    file.read_at(at, &mut bytes)?;
-    Ok(bytes)
-}
-
-fn small(value: u64) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX)
 }

@@ -12,13 +12,12 @@ use super::header::{DIRECTORY_AT_END, LENGTH as HEADER_LENGTH};
 use super::inflate::{check_length, inflate};
 use super::map::Map;
 use super::marker::{GRAIN_MARKER_LENGTH, Marker};
-use super::{Descriptor, Header, TABLE_ENTRIES};
+use super::{Descriptor, Extent, Header, TABLE_ENTRIES, TABLE_SECTORS};
 use crate::error::{Error, Kind, Place, Result};
 use crate::field::u32_le;
 use crate::source::{SECTOR, Source, is_zero};
 
 const SECTOR_LENGTH: usize = 512;
-const TABLE_SECTORS: u64 = 4;
 
 /// A stream-optimized VMDK being read. Nothing but its whole length read without an error makes it sound.
 pub struct Stream<R> {
@@ -40,6 +39,31 @@ pub struct Grain<'a> {
     pub offset: u64,
     /// Its bytes; the last one of a disk ends with the disk.
     pub data: &'a [u8],
+}
+
+/// A grain as it is stored.
+pub(super) struct PackedGrain {
+    /// Where it belongs on the disk, in bytes.
+    pub(super) offset: u64,
+    /// How many of its bytes lie on the disk.
+    pub(super) length: usize,
+    /// Where its marker was in the stream.
+    at: u64,
+    /// Where its zlib data is, in the bytes it was added to.
+    data: std::ops::Range<usize>,
+}
+
+impl PackedGrain {
+    /// The same where its bytes, which began at `start`, have been moved to the start of others.
+    pub(super) fn moved_to_start(mut self, start: usize) -> Self {
+        self.data = self.data.start - start..self.data.end - start;
+        self
+    }
+
+    /// Inflates it into `grain`, which is a whole one.
+    pub(super) fn inflate(&self, bytes: &[u8], with: &mut Decompressor, grain: &mut [u8]) -> Result<()> {
+        inflate(with, &bytes[self.data.clone()], grain, self.length, self.at)
+    }
 }
 
 /// What a stream held.
@@ -72,10 +96,10 @@ impl<R: Read> Stream<R> {
                 "the VMDK is larger than the disk that was declared",
             );
         }
-        if header.directory != DIRECTORY_AT_END {
+        if !header.is_stream() || header.directory != DIRECTORY_AT_END {
             return refuse(
                 Kind::Unsupported,
-                "the VMDK has its grain directory at the head: no stream",
+                "the VMDK is sparse or has its grain directory at the head: no stream",
             );
         }
         if header.descriptor_offset != 1 || header.overhead > 2048 || header.overhead < 1 {
@@ -98,6 +122,15 @@ impl<R: Read> Stream<R> {
             return refuse(
                 Kind::Unsupported,
                 "the VMDK's descriptor is not of a stream-optimized disk",
+            );
+        }
+        if descriptor.parent.is_some() {
+            return refuse(Kind::Unsupported, "a delta disk, which needs its parent");
+        }
+        if !matches!(descriptor.extents.as_slice(), [Extent { sectors, .. }] if *sectors == header.capacity) {
+            return refuse(
+                Kind::Malformed,
+                "the VMDK's descriptor tells another size than its header",
             );
         }
         Ok(Self {
@@ -131,6 +164,20 @@ impl<R: Read> Stream<R> {
     /// # Errors
     /// The first rule that the stream breaks, at its byte offset. A stream that failed gives no more.
     pub fn next_grain(&mut self) -> Result<Option<Grain<'_>>> {
+        let mut bytes = std::mem::take(&mut self.packed);
+        bytes.clear();
+        let next = self.next_packed(&mut bytes);
+        self.packed = bytes;
+        let Some(packed) = next? else { return Ok(None) };
+        packed.inflate(&self.packed, &mut self.decompressor, &mut self.grain)?;
+        Ok(Some(Grain {
+            offset: packed.offset,
+            data: &self.grain[..packed.length],
+        }))
+    }
+
+    /// The next grain as it is stored: its sectors are added to `bytes`.
+    pub(super) fn next_packed(&mut self, bytes: &mut Vec<u8>) -> Result<Option<PackedGrain>> {
         loop {
             let at = self.position;
             let sector = self.sector()?;
@@ -139,12 +186,9 @@ impl<R: Read> Stream<R> {
                     sector: first,
                     length,
                 } => {
-                    let length = self.unpack(&sector, at, first, length)?;
+                    let packed = self.take(&sector, at, (first, length), bytes)?;
                     self.summary.grains += 1;
-                    return Ok(Some(Grain {
-                        offset: first * SECTOR,
-                        data: &self.grain[..length],
-                    }));
+                    return Ok(Some(packed));
                 }
                 Marker::Table {
                     sectors: TABLE_SECTORS,
@@ -164,6 +208,11 @@ impl<R: Read> Stream<R> {
                 }
             }
         }
+    }
+
+    /// What has been read so far.
+    pub(super) fn summary(&self) -> Summary {
+        self.summary
     }
 
     /// Hands all grains to `sink`, in order; what it does not get is zeros.
@@ -206,28 +255,38 @@ impl<R: Read> Stream<R> {
         check_zero(disk, done..disk.size(), &mut raw)?.map_or(Ok(summary), |at| Err(differs(at)))
     }
 
-    /// Inflates the grain whose marker's sector is given; the length of its data.
-    fn unpack(&mut self, sector: &[u8; SECTOR_LENGTH], at: u64, first: u64, packed: u32) -> Result<usize> {
+    /// Adds the sectors of the grain whose marker's sector is given to `bytes`.
+    fn take(
+        &mut self,
+        sector: &[u8; SECTOR_LENGTH],
+        at: u64,
+        (first, packed): (u64, u32),
+        bytes: &mut Vec<u8>,
+    ) -> Result<PackedGrain> {
         let packed = packed as usize;
         check_length(packed, self.grain.len(), at)?;
         self.map.grain(&self.header, first, at)?;
-        self.packed
-            .resize((GRAIN_MARKER_LENGTH + packed).next_multiple_of(SECTOR_LENGTH), 0);
-        self.packed[..SECTOR_LENGTH].copy_from_slice(sector);
+        let start = bytes.len();
+        let end = start + (GRAIN_MARKER_LENGTH + packed).next_multiple_of(SECTOR_LENGTH);
+        bytes.extend_from_slice(sector);
+        bytes.resize(end, 0);
         self.input
-            .read_exact(&mut self.packed[SECTOR_LENGTH..])
+            .read_exact(&mut bytes[start + SECTOR_LENGTH..])
             .map_err(|e| unreadable(self.position, e))?;
-        self.position += (self.packed.len() - SECTOR_LENGTH) as u64;
-        let (data, padding) = self.packed[GRAIN_MARKER_LENGTH..].split_at(packed);
-        if !is_zero(padding) {
+        self.position += (end - start - SECTOR_LENGTH) as u64;
+        let data = start + GRAIN_MARKER_LENGTH..start + GRAIN_MARKER_LENGTH + packed;
+        if !is_zero(&bytes[data.end..]) {
             return Err(Error::malformed(
                 Place::Offset(at),
                 "a VMDK grain is followed by bytes that belong to nothing",
             ));
         }
-        let left = length((self.header.capacity - first).min(self.header.grain_sectors) * SECTOR);
-        inflate(&mut self.decompressor, data, &mut self.grain, left, at)?;
-        Ok(left)
+        Ok(PackedGrain {
+            offset: first * SECTOR,
+            length: length((self.header.capacity - first).min(self.header.grain_sectors) * SECTOR),
+            at,
+            data,
+        })
     }
 
     /// From the directory's content at `directory_at` to the end.

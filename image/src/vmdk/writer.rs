@@ -3,21 +3,20 @@
 use std::io::Write;
 use std::num::NonZeroUsize;
 
-use libdeflater::CompressionLvl;
-
-use super::descriptor::{Adapter, Text};
 use super::header::Header;
+use super::level::Level;
 use super::marker::Marker;
 use super::pipeline::{self, GRAIN, Packed};
-use super::{CAPACITY_LIMIT, TABLE_ENTRIES};
+use super::text::{Adapter, Text};
+use super::{CAPACITY_LIMIT, TABLE_ENTRIES, TABLE_SECTORS};
 use crate::error::{Error, Kind, Place, Result};
-use crate::source::{SECTOR, Source};
+use crate::source::{Progress, SECTOR, Source};
 
-/// How a stream is written.
+/// How a disk is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// libdeflate's level, 1 (fast) to 12 (small); 6 is both faster and smaller than zlib's 6.
-    pub level: i32,
+    /// How hard grains are compressed.
+    pub level: Level,
     /// Threads that compress, at most 16 of them are used. The output does not depend on their number.
     pub threads: NonZeroUsize,
     /// The controller named in the descriptor.
@@ -33,7 +32,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            level: 6,
+            level: Level::Default,
             threads: NonZeroUsize::MIN,
             adapter: Adapter::default(),
             content_id: None,
@@ -43,13 +42,18 @@ impl Default for Options {
     }
 }
 
-/// How far a stream is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of the source's data done.
-    pub done: u64,
-    /// Bytes of the source's data in all, holes not counted.
-    pub total: u64,
+impl Options {
+    pub(super) fn descriptor(&self, create_type: &'static str, content_id: u32, capacity: u64) -> String {
+        let text = Text {
+            create_type,
+            content_id,
+            capacity,
+            file_name: &self.file_name,
+            adapter: self.adapter,
+            hardware_version: self.hardware_version,
+        };
+        text.to_string()
+    }
 }
 
 /// What was written.
@@ -61,7 +65,7 @@ pub struct Written {
     pub grains: u64,
     /// Bytes of the disk that hold data, by grains: `ovf:populatedSize`.
     pub populated: u64,
-    /// The stream's length in bytes.
+    /// The file's length in bytes.
     pub length: u64,
     /// The descriptor's `CID`.
     pub content_id: u32,
@@ -80,24 +84,25 @@ pub fn write(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Written> {
-    let level = CompressionLvl::new(options.level)
-        .ok()
-        .filter(|_| (1..=12).contains(&options.level))
-        .ok_or_else(|| Error::invalid(Place::Whole, "a compression level is 1 to 12"))?;
     let mut stream = Output::start(source.size(), sink, options)?;
     let mut report = Progress {
         done: 0,
         total: source.data_length()?,
     };
-    pipeline::run(source, level, options.threads.get(), &mut |packed: Packed| {
-        for (index, bytes) in &packed.grains {
-            stream.grain(*index, bytes)?;
-        }
-        // Grains round stretches of data up.
-        report.done = (report.done + packed.covered).min(report.total);
-        progress(report);
-        Ok(())
-    })?;
+    pipeline::run(
+        source,
+        options.level.deflate(),
+        options.threads.get(),
+        &mut |packed: Packed| {
+            for (index, bytes) in &packed.grains {
+                stream.grain(*index, bytes)?;
+            }
+            // Grains round stretches of data up.
+            report.done = (report.done + packed.covered).min(report.total);
+            progress(report);
+            Ok(())
+        },
+    )?;
     stream.finish()
 }
 
@@ -124,15 +129,9 @@ impl<'a> Output<'a> {
         let capacity = size.div_ceil(SECTOR);
         let header = Header::stream(capacity);
         let content_id = content_id(options, capacity)?;
-        let text = Text {
-            content_id,
-            capacity,
-            file_name: &options.file_name,
-            adapter: options.adapter,
-            hardware_version: options.hardware_version,
-        };
+        let text = options.descriptor("streamOptimized", content_id, capacity);
         let mut head = header.render().to_vec();
-        head.extend(text.to_string().bytes());
+        head.extend(text.bytes());
         head.resize(
             usize::try_from(header.overhead * SECTOR).expect("the head is 64 KiB"),
             0,
@@ -172,7 +171,12 @@ impl<'a> Output<'a> {
         if entries.iter().all(|&entry| entry == 0) {
             return Ok(());
         }
-        self.put(&Marker::Table { sectors: 4 }.render())?;
+        self.put(
+            &Marker::Table {
+                sectors: TABLE_SECTORS,
+            }
+            .render(),
+        )?;
         self.directory[self.table.0] = self.sector()?;
         self.put(&entries.map(u32::to_le_bytes).concat())
     }
@@ -231,7 +235,7 @@ impl<'a> Output<'a> {
 }
 
 /// Checks what goes into the descriptor; all ones and all ones less one mean "no parent" and "not set" to VMware's tools.
-fn content_id(options: &Options, capacity: u64) -> Result<u32> {
+pub(super) fn content_id(options: &Options, capacity: u64) -> Result<u32> {
     let legal = |byte: u8| byte == b' ' || (byte.is_ascii_graphic() && byte != b'"');
     let name = options.file_name.as_bytes();
     if name.is_empty() || name.len() > 128 || !name.iter().copied().all(legal) {
