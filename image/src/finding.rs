@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::Place;
+use crate::error::{Error, Place};
 
 /// Findings that are kept; more are counted.
 const LIMIT: usize = 64;
@@ -68,6 +68,15 @@ impl Findings {
     /// Whether no [`Severity::Error`] was found.
     pub fn is_sound(&self) -> bool {
         self.errors == 0
+    }
+
+    /// Each of these as an error.
+    pub(crate) fn of_errors(errors: Vec<Error>) -> Self {
+        let mut findings = Self::default();
+        for error in errors {
+            findings.add(Severity::Error, error.place().clone(), error.reason());
+        }
+        findings
     }
 
     pub(crate) fn add(&mut self, severity: Severity, place: Place, reason: impl Into<String>) {

@@ -19,6 +19,8 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+pub mod compare;
+pub mod convert;
 pub mod error;
 mod field;
 pub mod finding;
@@ -37,8 +39,8 @@ pub mod fat32;
 pub mod gpt;
 pub mod iso9660;
 pub mod qcow2;
-pub mod vhdx;
 pub mod vhd;
+pub mod vhdx;
 pub mod vmdk;
 
 pub mod boot;

@@ -30,7 +30,7 @@ use crate::error::{Error, Kind, Place, Result};
 use crate::finding::Findings;
 use crate::format::Format;
 use crate::source::{RawFile, Source};
-use crate::{qcow2, vhdx, vmdk};
+use crate::{qcow2, vhd, vhdx, vmdk};
 
 /// How images are opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,15 @@ impl Default for Options {
             folder: None,
             depth: 8,
             probe_backing: false,
+        }
+    }
+}
+
+impl Options {
+    fn vmdk(&self, capacity_limit: u64) -> vmdk::Opening {
+        vmdk::Opening {
+            capacity_limit,
+            parents: self.folder.clone(),
         }
     }
 }
@@ -116,8 +125,14 @@ pub fn check(path: &Path, options: &Options) -> Result<Findings> {
         Format::Raw => Ok(Findings::default()),
         Format::Qcow2 => qcow2::check(&file, options.capacity_limit),
         Format::Vhdx => vhdx::check(&file, options.capacity_limit),
-        Format::Vmdk => vmdk::Disk::open(file, options.capacity_limit).map(|_| Findings::default()),
-        Format::Vhd => Err(vhd_unsupported()),
+        Format::Vmdk => {
+            let disk = vmdk::Disk::open_path(path, &options.vmdk(options.capacity_limit));
+            disk.and_then(|disk| disk.check()).map(Findings::of_errors)
+        }
+        Format::Vhd => {
+            let disk = vhd::Disk::open(file, options.capacity_limit);
+            disk.and_then(|disk| disk.check()).map(Findings::of_errors)
+        }
     }
     .map_err(|e| e.at(place(path)))
 }
@@ -175,11 +190,16 @@ impl Chain<'_> {
                 Ok(Box::new(disk))
             }
             Format::Vmdk => {
-                let disk = vmdk::Disk::open(file, limit)?;
-                about.vmdk(disk.header(), disk.descriptor());
+                let disk = vmdk::Disk::open_path(&about.path, &self.options.vmdk(limit))?;
+                about.vmdk(disk.descriptor());
+                about.cluster = disk.grain_bytes();
                 Ok(Box::new(disk))
             }
-            Format::Vhd => Err(vhd_unsupported()),
+            Format::Vhd => {
+                let disk = vhd::Disk::open(file, limit)?;
+                about.vhd(disk.footer());
+                Ok(Box::new(disk))
+            }
         }
     }
 
@@ -259,10 +279,6 @@ fn raw(file: File, path: &Path) -> Result<RawFile> {
 
 fn place(path: &Path) -> Place {
     Place::File(path.display().to_string())
-}
-
-fn vhd_unsupported() -> Error {
-    Error::new(Kind::Unsupported, Place::Whole, "VHD images are not read")
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ mod writer;
 pub use check::check;
 pub use disk::{Companions, Disk};
 pub use header::{Backing, Compression, Header};
-pub use writer::{Options, Packing, Progress, Written, write};
+pub use writer::{Options, Packing, Written, write};
 
 /// The largest disk read or written, in bytes: as of VMDK, so that each can become the other.
 pub const CAPACITY_LIMIT: u64 = 64 << 40;

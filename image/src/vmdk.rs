@@ -59,8 +59,6 @@ pub use stream::{Grain, Stream, Summary};
 pub use text::Adapter;
 pub use writer::{Options, Written, write};
 
-pub use crate::source::Progress;
-
 /// Entries of a grain table; the format knows no other number.
 const TABLE_ENTRIES: usize = 512;
 /// What a grain table takes, in sectors.

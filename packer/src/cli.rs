@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{build, completions, inspect, keygen, lock, man, run, sign, validate, verify};
+use crate::command::{build, completions, disk, inspect, keygen, lock, man, run, sign, validate, verify};
 
 /// Build, check, sign and run OVF/OVA virtual appliances.
 #[derive(Debug, Parser)]
@@ -36,6 +36,7 @@ pub(crate) enum Verb {
     Validate(validate::Arguments),
     Verify(Box<verify::Arguments>),
     Inspect(inspect::Arguments),
+    Disk(disk::Arguments),
     Run(Box<run::Arguments>),
     Keygen(keygen::Arguments),
     Lock(lock::Arguments),

@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod completions;
+pub(crate) mod disk;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod lock;
@@ -24,6 +25,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Validate(arguments) => arguments.run(json),
         Verb::Verify(arguments) => arguments.run(json),
         Verb::Inspect(arguments) => arguments.run(json),
+        Verb::Disk(arguments) => arguments.run(json),
         Verb::Run(arguments) => arguments.run(json),
         Verb::Keygen(arguments) => arguments.run(json),
         Verb::Lock(arguments) => arguments.run(json),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::format::Format;
-use crate::{qcow2, vhdx, vmdk};
+use crate::{qcow2, vhd, vhdx, vmdk};
 
 /// What is known of an image from its header. Sizes are in bytes.
 ///
@@ -83,9 +83,19 @@ impl Description {
         }
     }
 
-    pub(super) fn vmdk(&mut self, header: &vmdk::Header, descriptor: &vmdk::Descriptor) {
+    pub(super) fn vmdk(&mut self, descriptor: &vmdk::Descriptor) {
         self.variant.clone_from(&descriptor.create_type);
-        self.cluster = Some(header.grain_sectors * crate::source::SECTOR);
-        self.compression = Some("zlib");
+        self.compression = (descriptor.create_type == "streamOptimized").then_some("zlib");
+        if descriptor.parent.is_some() {
+            self.flags.push("delta");
+        }
+    }
+
+    pub(super) fn vhd(&mut self, footer: &vhd::Footer) {
+        self.variant = match footer.form {
+            vhd::Form::Fixed => "fixed",
+            vhd::Form::Dynamic => "dynamic",
+        }
+        .into();
     }
 }

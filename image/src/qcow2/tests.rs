@@ -7,7 +7,7 @@ use super::*;
 use crate::error::{Kind, Result};
 use crate::finding::Severity;
 use crate::oracle::{MIB, assert_equal, qemu_img, qemu_img_succeeds, raw, sample};
-use crate::source::{Composed, Memory, RawFile, Source};
+use crate::source::{Composed, Memory, Progress, RawFile, Source};
 
 fn written(disk: &dyn Source, packing: Packing, threads: usize) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());

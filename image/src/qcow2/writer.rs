@@ -10,7 +10,7 @@ use super::output::{CLUSTER, CLUSTER_BITS, Content, Output};
 use super::{CAPACITY_LIMIT, Compression, Header};
 use crate::error::{Error, Kind, Place, Result};
 use crate::pipeline::{self, Packed, Packer};
-use crate::source::{SECTOR, Source};
+use crate::source::{Progress, SECTOR, Source};
 
 /// What clusters are written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,15 +41,6 @@ impl Default for Options {
             threads: NonZeroUsize::MIN,
         }
     }
-}
-
-/// How far an image is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of the source's data done.
-    pub done: u64,
-    /// Bytes of the source's data in all, holes not counted.
-    pub total: u64,
 }
 
 /// What was written.

@@ -70,6 +70,14 @@ impl<S: Source> Disk<S> {
         &self.descriptor
     }
 
+    /// Bytes of a grain, where the disk is kept in grains.
+    pub fn grain_bytes(&self) -> Option<u64> {
+        self.extents.iter().find_map(|extent| match &extent.content {
+            Content::Sparse(sparse) => Some(sparse.grain_bytes()),
+            Content::Flat(..) | Content::Zero => None,
+        })
+    }
+
     /// A sparse file with its descriptor inside.
     pub(super) fn embedded(file: S, capacity_limit: u64) -> Result<Self> {
         let sparse = Sparse::open(file, capacity_limit)?;

@@ -31,14 +31,17 @@ impl Level {
         }
     }
 
-    /// libdeflate's number for it.
-    pub(super) fn deflate(self) -> CompressionLvl {
-        let number = match self {
+    /// libdeflate's number for it, 1 to 12.
+    pub(crate) fn number(self) -> i32 {
+        match self {
             Self::Fast => 1,
             Self::Default => 6,
             Self::Small => 8,
-        };
-        CompressionLvl::new(number).expect("libdeflate has levels 1 to 12")
+        }
+    }
+
+    pub(super) fn deflate(self) -> CompressionLvl {
+        CompressionLvl::new(self.number()).expect("libdeflate has levels 1 to 12")
     }
 }
 

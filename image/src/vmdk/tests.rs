@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::{Kind, Result};
-use crate::source::{Composed, Memory, RawFile, Seeking, Source, write_raw};
+use crate::source::{Composed, Memory, Progress, RawFile, Seeking, Source, write_raw};
 
 mod damage;
 mod extraction;

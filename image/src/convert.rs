@@ -1,0 +1,102 @@
+//! Any disk into any format that can be written: allocated extents only, nothing kept between.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::num::NonZeroUsize;
+
+use crate::error::{Error, Place, Result};
+use crate::source::{Progress, Source, write_raw};
+use crate::vmdk::Level;
+use crate::{qcow2, vhd, vmdk};
+
+/// What a disk becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The disk's bytes, holes left as holes.
+    Raw,
+    /// A VMDK that can be read in one pass: the format of OVF packages.
+    StreamOptimized,
+    /// A VMDK of one file that a hypervisor can run from.
+    MonolithicSparse,
+    /// QCOW2, clusters as they are.
+    Qcow2,
+    /// QCOW2, clusters compressed with zlib.
+    CompressedQcow2,
+    /// A VHD of the disk's bytes and a footer.
+    FixedVhd,
+    /// A VHD of the blocks that hold data.
+    DynamicVhd,
+}
+
+impl Target {
+    /// Every target.
+    pub const ALL: [Self; 7] = [
+        Self::Raw,
+        Self::StreamOptimized,
+        Self::MonolithicSparse,
+        Self::Qcow2,
+        Self::CompressedQcow2,
+        Self::FixedVhd,
+        Self::DynamicVhd,
+    ];
+}
+
+/// How a disk is converted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// What it becomes.
+    pub target: Target,
+    /// How hard it is compressed, where it is.
+    pub level: Level,
+    /// Threads that compress. The output does not depend on their number.
+    pub threads: NonZeroUsize,
+    /// The file's own name, for formats that repeat it: printable ASCII without quotes.
+    pub file_name: String,
+}
+
+/// Bytes written at a time where a format is written front to back.
+const BUFFER: usize = 1 << 20;
+
+/// Writes `source` into `file`, an empty one; gives the disk's size in bytes, which formats round up.
+///
+/// # Errors
+/// Those of the target's writer: disks that it cannot hold, and whatever reading and writing give.
+pub fn convert(
+    source: &dyn Source,
+    file: &mut File,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<u64> {
+    let stream = vmdk::Options {
+        level: options.level,
+        threads: options.threads,
+        file_name: options.file_name.clone(),
+        ..vmdk::Options::default()
+    };
+    let clusters = |packing| qcow2::Options {
+        packing,
+        threads: options.threads,
+    };
+    let blocks = |form| vhd::Options { form, id: None };
+    Ok(match options.target {
+        Target::Raw => {
+            write_raw(source, file)?;
+            source.size()
+        }
+        Target::StreamOptimized => {
+            let mut sink = BufWriter::with_capacity(BUFFER, file);
+            let written = vmdk::write(source, &mut sink, &stream, progress)?;
+            sink.into_inner()
+                .map_err(|e| Error::io(Place::Whole, "write", e.into_error()))?;
+            written.capacity
+        }
+        Target::MonolithicSparse => vmdk::write_sparse(source, file, &stream, progress)?.capacity,
+        Target::Qcow2 => qcow2::write(source, file, &clusters(qcow2::Packing::Plain), progress)?.capacity,
+        Target::CompressedQcow2 => {
+            let packing = qcow2::Packing::Zlib(options.level.number());
+            qcow2::write(source, file, &clusters(packing), progress)?.capacity
+        }
+        Target::FixedVhd => vhd::write(source, file, &blocks(vhd::Form::Fixed), progress)?.capacity,
+        Target::DynamicVhd => vhd::write(source, file, &blocks(vhd::Form::Dynamic), progress)?.capacity,
+    })
+}
