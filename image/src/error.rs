@@ -141,7 +141,8 @@ impl Error {
         &self.reason
     }
 
-    pub(crate) fn io(place: Place, doing: &str, source: std::io::Error) -> Self {
+    /// What the operating system said while `doing` something at `place`.
+    pub fn io(place: Place, doing: &str, source: std::io::Error) -> Self {
         let kind = if source.kind() == std::io::ErrorKind::UnexpectedEof {
             Kind::Truncated
         } else {

@@ -47,7 +47,7 @@ pub(crate) fn sample(size: u64) -> Composed {
 
 /// Writes the raw image of a disk.
 pub(crate) fn raw(disk: &dyn Source, path: &Path) {
-    write_raw(disk, &mut std::fs::File::create(path).unwrap()).unwrap();
+    write_raw(disk, &std::fs::File::create(path).unwrap()).unwrap();
 }
 
 /// Compares two disks byte by byte, in reads of an odd length, and sees that nothing lies outside the data stretches.

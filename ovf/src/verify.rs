@@ -31,9 +31,11 @@ mod signer;
 mod tolerance;
 mod verdict;
 
+use std::io::Read;
+
 use crate::error::Error;
 use crate::manifest::{DigestAlgorithm, Manifest};
-use crate::package::{Role, Source};
+use crate::package::{MemberName, Role, Source};
 
 pub use self::expectation::files_in_order;
 pub use self::policy::Policy;
@@ -52,6 +54,29 @@ pub fn verify(source: &mut Source, policy: &Policy) -> Verdict {
 /// [`digests_named`] found on an earlier look. Under another digest a file is refused.
 pub fn verify_with(source: &mut Source, policy: &Policy, digests: &[DigestAlgorithm]) -> Verdict {
     run::Run::new(policy, digests, source.is_archive()).over(source)
+}
+
+/// Takes a package's members while they are verified: [`verify_taking`].
+pub trait Taker {
+    /// The bytes of a member as they are read. What is left unread is read and judged all the same.
+    ///
+    /// Nothing is vouched for yet: what is done with the bytes has to be undone if the verdict is a bad one.
+    ///
+    /// # Errors
+    /// A failure ends the reading, and is part of the verdict.
+    fn take(&mut self, name: &MemberName, size: u64, bytes: &mut dyn Read) -> std::io::Result<()>;
+}
+
+/// As [`verify_with`], handing every member to `taker` in the same pass.
+pub fn verify_taking(
+    source: &mut Source,
+    policy: &Policy,
+    digests: &[DigestAlgorithm],
+    taker: &mut dyn Taker,
+) -> Verdict {
+    run::Run::new(policy, digests, source.is_archive())
+        .taking(taker)
+        .over(source)
 }
 
 /// The digests that a package's manifest names, from a look at its headers; none if it has no manifest.

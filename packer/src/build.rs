@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use image::source::{RawFile, Source};
-use image::vmdk;
+use image::vmdk::{self, Level};
 use ovf::certificate::Signer;
 use ovf::manifest::DigestAlgorithm;
 use ovf::package::{MemberName, ova};
@@ -29,6 +29,7 @@ pub struct Plan<'a> {
     eulas: Vec<String>,
     disks: Vec<PlannedDisk>,
     components: Vec<Component>,
+    level: Level,
 }
 
 struct PlannedDisk {
@@ -58,8 +59,8 @@ pub struct Built {
     pub bytes: u64,
     /// Whether it has a certificate.
     pub signed: bool,
-    /// Where the bill of materials is.
-    pub bill_of_materials: PathBuf,
+    /// Where the bill of materials is; none of a package whose disks are images that we know nothing about.
+    pub bill_of_materials: Option<PathBuf>,
     /// The disks' members.
     pub members: Vec<BuiltMember>,
 }
@@ -89,6 +90,7 @@ impl<'a> Plan<'a> {
             eulas,
             disks: Vec::new(),
             components: Vec::new(),
+            level: Level::Default,
         };
         let inputs = match &recipe.debian {
             Some(debian) => Some((
@@ -104,6 +106,12 @@ impl<'a> Plan<'a> {
             plan.add_packages(&lock)?;
         }
         Ok(plan)
+    }
+
+    /// The same, compressing this hard.
+    #[must_use]
+    pub fn at_level(self, level: Level) -> Self {
+        Self { level, ..self }
     }
 
     fn add_disk(&mut self, disk: &Disk, inputs: Option<&(Lock, Cache)>) -> Result<()> {
@@ -122,6 +130,15 @@ impl<'a> Plan<'a> {
         };
         if let Some(raw) = &disk.raw {
             planned(Box::new(RawFile::open(&recipe.resolve(raw.get_ref()))?), None);
+            return Ok(());
+        }
+        if let Some(image) = &disk.image {
+            let options = image::open::Options {
+                folder: disk.backing.as_deref().map(|folder| recipe.resolve(folder)),
+                ..image::open::Options::default()
+            };
+            let image = image::open(&recipe.resolve(image.get_ref()), &options)?;
+            planned(Box::new(image), None);
             return Ok(());
         }
         let (lock, cache) = inputs.ok_or_else(|| Error::Usage(format!("disk '{id}' needs [debian] lock")))?;
@@ -185,6 +202,11 @@ impl<'a> Plan<'a> {
         }
         let mut output = Output::create(path)?;
         let disks = self.write_archive(&mut output, progress)?;
+        let bytes = output
+            .file()
+            .metadata()
+            .map_err(Error::io(path, "measure"))?
+            .len();
         let product = &self.recipe.product;
         let bom = sbom::render(
             &product.name,
@@ -193,13 +215,11 @@ impl<'a> Plan<'a> {
             self.recipe.system.id.get_ref(),
             &self.components,
         );
-        let bytes = output
-            .file()
-            .metadata()
-            .map_err(Error::io(path, "measure"))?
-            .len();
         output.commit()?;
-        write_whole(&bill_of_materials, &bom)?;
+        let bill_of_materials = (!self.components.is_empty()).then_some(bill_of_materials);
+        if let Some(path) = &bill_of_materials {
+            write_whole(path, &bom)?;
+        }
         let members = disks
             .iter()
             .map(|disk| BuiltMember {
@@ -233,7 +253,7 @@ impl<'a> Plan<'a> {
         let mut archive = ova::Writer::create(output.file(), layout)?;
         let mut packed = Vec::new();
         for disk in &self.disks {
-            packed.push(disk.pack(&mut archive, progress)?);
+            packed.push(disk.pack(self.level, &mut archive, progress)?);
         }
         archive.finish(self.describe(&packed)?)?;
         Ok(packed)
@@ -265,11 +285,13 @@ impl PlannedDisk {
 
     fn pack<W: Write + Seek>(
         &self,
+        level: Level,
         archive: &mut ova::Writer<'_, W>,
         progress: &mut dyn FnMut(Step<'_>),
     ) -> Result<PackedDisk> {
         let [a, b, c, d, ..] = *self.seed.child("content").as_bytes();
         let options = vmdk::Options {
+            level,
             threads: std::thread::available_parallelism()
                 .unwrap_or(NonZeroUsize::MIN)
                 .min(MAX_THREADS),

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{build, completions, disk, inspect, keygen, lock, man, run, sign, validate, verify};
+use crate::command::{
+    build, completions, disk, extract, inspect, keygen, lock, man, pack, run, sign, validate, verify,
+};
 
 /// Build, check, sign and run OVF/OVA virtual appliances.
 #[derive(Debug, Parser)]
@@ -32,10 +34,12 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Build(build::Arguments),
+    Pack(Box<pack::Arguments>),
     Sign(sign::Arguments),
     Validate(validate::Arguments),
     Verify(Box<verify::Arguments>),
     Inspect(inspect::Arguments),
+    Extract(Box<extract::Arguments>),
     Disk(disk::Arguments),
     Run(Box<run::Arguments>),
     Keygen(keygen::Arguments),

@@ -3,10 +3,12 @@
 pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod disk;
+pub(crate) mod extract;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod lock;
 pub(crate) mod man;
+pub(crate) mod pack;
 pub(crate) mod run;
 pub(crate) mod sign;
 pub(crate) mod validate;
@@ -21,10 +23,12 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let json = cli.json;
     match cli.verb {
         Verb::Build(arguments) => arguments.run(json),
+        Verb::Pack(arguments) => arguments.run(json),
         Verb::Sign(arguments) => arguments.run(json),
         Verb::Validate(arguments) => arguments.run(json),
         Verb::Verify(arguments) => arguments.run(json),
         Verb::Inspect(arguments) => arguments.run(json),
+        Verb::Extract(arguments) => arguments.run(json),
         Verb::Disk(arguments) => arguments.run(json),
         Verb::Run(arguments) => arguments.run(json),
         Verb::Keygen(arguments) => arguments.run(json),

@@ -183,7 +183,7 @@ pub enum NicModel {
     Virtio,
 }
 
-/// `[[disk]]`: exactly one of `raw`, `boot` and `state`.
+/// `[[disk]]`: exactly one of `raw`, `image`, `boot` and `state`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Disk {
@@ -191,6 +191,10 @@ pub struct Disk {
     pub id: Spanned<String>,
     /// A raw image to pack as it is.
     pub raw: Option<Spanned<PathBuf>>,
+    /// A disk image of any format to pack.
+    pub image: Option<Spanned<PathBuf>>,
+    /// The folder in which images beneath `image` may lie.
+    pub backing: Option<PathBuf>,
     /// A bootable disk to make.
     pub boot: Option<BootImage>,
     /// An empty ext4 disk to make.
@@ -393,7 +397,7 @@ impl Recipe {
                     .chain(&boot.init_manifest)
                     .chain(boot.file.iter().map(|file| &file.source))
             });
-            disk.raw.iter().chain(boot)
+            disk.raw.iter().chain(&disk.image).chain(boot)
         });
         let eulas = self.eula.iter().filter_map(|eula| eula.get_ref().file.as_ref());
         disks

@@ -6,7 +6,7 @@ use clap::Args;
 use ovf::certificate::KeyPin;
 use ovf::manifest::DigestAlgorithm;
 use ovf::package::Source;
-use ovf::verify::{Policy, Tolerance, Verdict, digests_named, verify, verify_with};
+use ovf::verify::{Policy, Taker, Tolerance, Verdict, digests_named, verify_taking, verify_with};
 use packer::location::Location;
 use packer::policy::{self, Age};
 use time::OffsetDateTime;
@@ -109,32 +109,44 @@ impl Trust {
         let package = Location::of(package)?;
         let mut source = Source::open(package.local()?)?;
         let verdict = judge(&package, &mut source, &self.policy()?)?;
-        if verdict.is_accepted() {
-            return Ok(());
-        }
-        let failures = verdict.failures().map(|check| {
-            let member = check
-                .member
-                .as_deref()
-                .map(|member| format!("{member}: "))
-                .unwrap_or_default();
-            format!("{}: {member}{}", check.code, check.reason)
-        });
-        let failures: Vec<String> = failures.collect();
-        Err(packer::Error::Refused(format!("{package}: {}", failures.join("; "))).into())
+        accepted(&package, &verdict)
     }
+}
+
+/// A good verdict, or the refusal with every reason.
+pub(crate) fn accepted(package: &Location, verdict: &Verdict) -> anyhow::Result<()> {
+    if verdict.is_accepted() {
+        return Ok(());
+    }
+    let failures = verdict.failures().map(|check| {
+        let member = check.member.as_deref().map(|member| format!("{member}: "));
+        format!("{}: {}{}", check.code, member.unwrap_or_default(), check.reason)
+    });
+    let failures: Vec<String> = failures.collect();
+    Err(packer::Error::Refused(format!("{package}: {}", failures.join("; "))).into())
 }
 
 /// The verdict on a package that was opened.
 pub(crate) fn judge(package: &Location, source: &mut Source, policy: &Policy) -> anyhow::Result<Verdict> {
-    // A file can be looked into twice, which a pipe cannot: where its manifest stands at the end, one digest is then enough.
-    let file = package
-        .local()
-        .ok()
-        .filter(|path| path.metadata().is_ok_and(|it| it.is_file()));
-    let Some(path) = file else {
-        return Ok(verify(source, policy));
-    };
-    let digests = digests_named(&mut Source::open(path)?).unwrap_or_default();
-    Ok(verify_with(source, policy, &digests))
+    Ok(verify_with(source, policy, &digests(package, policy)?))
+}
+
+/// As [`judge`], handing the members to `taker` in the same pass.
+pub(crate) fn judge_taking(
+    package: &Location,
+    source: &mut Source,
+    policy: &Policy,
+    taker: &mut dyn Taker,
+) -> anyhow::Result<Verdict> {
+    Ok(verify_taking(source, policy, &digests(package, policy)?, taker))
+}
+
+/// What to compute of files that stand before the manifest. A file can be looked into twice, which a pipe cannot: where its
+/// manifest stands at the end, one digest is then enough.
+fn digests(package: &Location, policy: &Policy) -> anyhow::Result<Vec<DigestAlgorithm>> {
+    let file = package.local().ok();
+    match file.filter(|path| path.metadata().is_ok_and(|it| it.is_file())) {
+        Some(path) => Ok(digests_named(&mut Source::open(path)?).unwrap_or_default()),
+        None => Ok(policy.digests()),
+    }
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::expectation::Expectation;
 use super::verdict::{Report, Verdict};
-use super::{Policy, Tolerance, certificate, contents, manifest};
+use super::{Policy, Taker, Tolerance, certificate, contents, manifest};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Kind};
 use crate::manifest::{Digest, DigestAlgorithm, Digester, Manifest};
@@ -28,6 +28,7 @@ pub(super) struct Run<'p> {
     pub(super) files: Vec<Seen>,
     /// The roles in the order of the archive.
     pub(super) order: Vec<Role>,
+    taker: Option<&'p mut dyn Taker>,
 }
 
 /// A member that is small and was kept.
@@ -56,6 +57,14 @@ impl<'p> Run<'p> {
             certificate: None,
             files: Vec::new(),
             order: Vec::new(),
+            taker: None,
+        }
+    }
+
+    pub(super) fn taking(self, taker: &'p mut dyn Taker) -> Self {
+        Run {
+            taker: Some(taker),
+            ..self
         }
     }
 
@@ -88,19 +97,20 @@ impl<'p> Run<'p> {
             match member.role() {
                 Role::Descriptor => {
                     let bytes = member.read_all()?;
+                    self.give(&name, &bytes)?;
                     self.expect(&name, &bytes);
                     self.descriptor = Some(Text { name, bytes });
                 }
                 Role::Manifest => {
                     let bytes = member.read_all()?;
+                    self.give(&name, &bytes)?;
                     let manifest = self.read_manifest(&name, &bytes);
                     self.manifest = Some((Text { name, bytes }, manifest));
                 }
                 Role::Certificate => {
-                    self.certificate = Some(Text {
-                        name,
-                        bytes: member.read_all()?,
-                    })
+                    let bytes = member.read_all()?;
+                    self.give(&name, &bytes)?;
+                    self.certificate = Some(Text { name, bytes });
                 }
                 Role::File => {
                     let seen = self.digest(&mut member, &mut buffer)?;
@@ -132,30 +142,38 @@ impl<'p> Run<'p> {
         }
     }
 
-    fn digest(&self, member: &mut Member<'_>, buffer: &mut [u8]) -> Result<Seen, Error> {
-        let mut digesters: Vec<_> = self
-            .algorithms(member.name())
-            .into_iter()
-            .map(Digester::new)
-            .collect();
-        let mut size = 0;
+    /// Hands a member that is kept anyway to the taker.
+    fn give(&mut self, name: &MemberName, mut bytes: &[u8]) -> Result<(), Error> {
+        let size = bytes.len() as u64;
+        match &mut self.taker {
+            Some(taker) => taken(taker.take(name, size, &mut bytes), name),
+            None => Ok(()),
+        }
+    }
+
+    fn digest(&mut self, member: &mut Member<'_>, buffer: &mut [u8]) -> Result<Seen, Error> {
+        let name = member.name().clone();
+        let (declared, algorithms) = (member.size(), self.algorithms(&name));
+        let mut digested = Digested {
+            member,
+            digesters: algorithms.into_iter().map(Digester::new).collect(),
+            size: 0,
+        };
+        if let Some(taker) = &mut self.taker {
+            taken(taker.take(&name, declared, &mut digested), &name)?;
+        }
         loop {
-            let read = match member.read(buffer) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                result => result.map_err(|error| Error::io("reading", error).in_member(member.name()))?,
-            };
-            if read == 0 {
-                break;
-            }
-            size += read as u64;
-            for digester in &mut digesters {
-                digester.update(&buffer[..read]);
+            match digested.read(buffer) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("reading", error).in_member(&name)),
             }
         }
-        let digests = digesters.into_iter().map(Digester::finish).collect();
+        let digests = digested.digesters.into_iter().map(Digester::finish).collect();
         Ok(Seen {
-            name: member.name().clone(),
-            size,
+            name,
+            size: digested.size,
             digests,
         })
     }
@@ -173,4 +191,26 @@ impl<'p> Run<'p> {
             None => self.digests.to_vec(),
         }
     }
+}
+
+/// A member whose bytes are digested as they are read.
+struct Digested<'m, 's> {
+    member: &'m mut Member<'s>,
+    digesters: Vec<Digester>,
+    size: u64,
+}
+
+impl Read for Digested<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.member.read(buffer)?;
+        for digester in &mut self.digesters {
+            digester.update(&buffer[..read]);
+        }
+        self.size += read as u64;
+        Ok(read)
+    }
+}
+
+fn taken(result: std::io::Result<()>, name: &MemberName) -> Result<(), Error> {
+    result.map_err(|error| Error::io("taking the member", error).in_member(name))
 }

@@ -6,6 +6,7 @@ use packer::Recipe;
 use packer::build::{Plan, Step};
 use serde_json::json;
 
+use crate::command::disk::Effort;
 use crate::progress::Progress;
 use crate::report;
 use crate::signer::SignerArguments;
@@ -33,6 +34,9 @@ pub(crate) struct Arguments {
     sign: Option<PathBuf>,
     #[command(flatten)]
     signer: SignerArguments,
+    /// How hard to compress disks
+    #[arg(long, value_enum, default_value_t = Effort::Default)]
+    level: Effort,
 }
 
 impl Arguments {
@@ -40,7 +44,7 @@ impl Arguments {
         let signer = self.signer.open(self.sign.as_deref())?;
         let recipe = Recipe::open(&self.recipe)?;
         let progress = Progress::spinner("gathering Debian packages, making disks");
-        let plan = Plan::new(&recipe, signer)?;
+        let plan = Plan::new(&recipe, signer)?.at_level(self.level.into());
         progress.finish();
         let progress = Progress::bytes("packing");
         let built = plan.write(&self.output, &mut |step: Step<'_>| {
@@ -58,11 +62,15 @@ impl Arguments {
             }))?;
         } else {
             let signed = if built.signed { "signed" } else { "not signed" };
-            let (path, bom) = (self.output.display(), built.bill_of_materials.display());
-            report::print(&format!(
-                "{path}  {} ({signed})\n{bom}  bill of materials\n",
-                report::size(built.bytes),
-            ))?;
+            let mut text = format!(
+                "{}  {} ({signed})\n",
+                self.output.display(),
+                report::size(built.bytes)
+            );
+            if let Some(path) = &built.bill_of_materials {
+                text.push_str(&format!("{}  bill of materials\n", path.display()));
+            }
+            report::print(&text)?;
         }
         Ok(ExitCode::SUCCESS)
     }

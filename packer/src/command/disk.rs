@@ -7,6 +7,8 @@ mod map;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+pub(crate) use convert::{Effort, OutputFormat};
+
 use clap::{Args, Subcommand, ValueEnum};
 use image::format::Format;
 use image::open::{Disk, Options};

@@ -147,6 +147,7 @@ fn to_text(contents: &Contents, option: Option<&str>) -> String {
         let vendor = product
             .vendor
             .as_deref()
+            .filter(|vendor| !vendor.is_empty())
             .map(|vendor| format!(" by {vendor}"))
             .unwrap_or_default();
         text.line("Product", &format!("{}{vendor}", words.join(" ")));

@@ -118,7 +118,7 @@ fn check_disks(recipe: &Recipe) -> Checked {
     unique(recipe.disk.iter().map(|disk| &disk.id), "disk")?;
     for disk in &recipe.disk {
         check_disk(disk)?;
-        if recipe.debian.is_none() && disk.raw.is_none() {
+        if recipe.debian.is_none() && disk.raw.is_none() && disk.image.is_none() {
             return Err(fault(
                 &disk.id,
                 "boot and state disks are made with Debian's packages: add [debian] lock",
@@ -131,10 +131,14 @@ fn check_disks(recipe: &Recipe) -> Checked {
 fn check_disk(disk: &Disk) -> Checked {
     check_identifier(&disk.id)?;
     let sources = usize::from(disk.raw.is_some())
+        + usize::from(disk.image.is_some())
         + usize::from(disk.boot.is_some())
         + usize::from(disk.state.is_some());
     if sources != 1 {
-        return Err(fault(&disk.id, "a disk is one of 'raw', 'boot' and 'state'"));
+        return Err(fault(
+            &disk.id,
+            "a disk is one of 'raw', 'image', 'boot' and 'state'",
+        ));
     }
     disk.boot.as_ref().map_or(Ok(()), check_boot)?;
     disk.state.as_ref().map_or(Ok(()), check_state)
