@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::sparse::Sparse;
-use super::{Access, Descriptor, Extent, ExtentKind};
+use super::{Access, Descriptor, Extent, ExtentKind, Header};
 use crate::error::{Error, Kind, Place, Result};
 use crate::source::{SECTOR, Source, check_range, length};
 
@@ -13,6 +13,9 @@ const WINDOW: u64 = 1 << 30;
 
 /// The raw disk inside a VMDK of any kind. Tables are read as they are needed; memory goes to grain directories, 512 KiB
 /// of tables and eight grains for each sparse extent.
+///
+/// Tables that place many grains at one spot make a small file a large disk: the caller's ceiling on capacity bounds what
+/// it costs, and [`Disk::check`] finds it before.
 ///
 /// Unlike [`super::Stream`] it does not prove the whole file sound ([`Disk::check`] proves its structure), and it takes
 /// files with their directory at the head. Each compressed grain carries its own place on the disk, so tables that let
@@ -43,7 +46,7 @@ impl<S: Source> Disk<S> {
     /// [`Disk::open_path`] opens.
     ///
     /// # Errors
-    /// As [`Header::parse`](super::Header::parse) and [`Descriptor::parse`]; [`Kind::Ceiling`] above `capacity_limit`
+    /// As [`Header::parse`] and [`Descriptor::parse`]; [`Kind::Ceiling`] above `capacity_limit`
     /// bytes; [`Kind::Unsupported`] for a descriptor or a delta, which need other files; [`Kind::Malformed`] for a
     /// footer of another disk; [`Kind::Overlap`] for tables outside the file or over each other.
     pub fn open(file: S, capacity_limit: u64) -> Result<Self> {
@@ -68,6 +71,14 @@ impl<S: Source> Disk<S> {
     /// What the descriptor says.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    /// The header of the first sparse extent, of which others are much alike; nothing if all are flat.
+    pub fn header(&self) -> Option<&Header> {
+        self.extents.iter().find_map(|extent| match &extent.content {
+            Content::Sparse(sparse) => Some(&sparse.header),
+            Content::Flat(..) | Content::Zero => None,
+        })
     }
 
     /// A sparse file with its descriptor inside.
