@@ -15,7 +15,7 @@ impl<S: Source> Disk<S> {
     /// # Errors
     /// None of its own today; what is wrong with the disk is a finding.
     pub fn check(&self) -> Result<Vec<Error>> {
-        let end = self.file.size() - footer::LENGTH as u64;
+        let end = self.end;
         let mut findings = Vec::new();
         let mut add = |kind, at, reason: &str| findings.push(Error::new(kind, Place::Offset(at), reason));
         let Some(blocks) = &self.blocks else {

@@ -164,6 +164,8 @@ fn copies_that_differ_and_files_cut_short_are_refused() {
     assert_eq!(cut.err().unwrap().kind(), Kind::Truncated);
     let long = Disk::open(Memory([&[0; 512], &fixed[..]].concat()), CAPACITY_LIMIT).unwrap();
     assert_eq!(long.check().unwrap()[0].kind(), Kind::Malformed);
+    let old = Disk::open(Memory(fixed[..fixed.len() - 1].to_vec()), CAPACITY_LIMIT).unwrap();
+    assert_same(&old, &sample(16 * MIB));
     let small = Disk::open(Memory(fixed), MIB);
     assert_eq!(small.err().unwrap().kind(), Kind::Ceiling);
     for length in [0, 1, 511, 512] {
