@@ -203,9 +203,15 @@ fn a_sparse_disk_of_8_tib_is_written_and_read_without_its_size() {
     write_sparse(&disk, &file, &Options::default(), &mut |_| {}).unwrap();
     let ours = Disk::open_path(&vmdk, &Opening::default()).unwrap();
     assert!(ours.data_length().unwrap() <= 4 * 65_536);
+    assert_eq!(ours.check().unwrap().len(), 0);
     let mut tail = [0; 4];
     ours.read_at((8 << 40) - 4, &mut tail).unwrap();
     assert_eq!(&tail, b"tail");
+    let copy = stream(&ours, 2);
+    Stream::open(&copy[..], CAPACITY_LIMIT)
+        .unwrap()
+        .compare(&disk)
+        .unwrap();
 }
 
 #[test]
