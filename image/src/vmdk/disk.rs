@@ -11,8 +11,8 @@ use crate::source::{SECTOR, Source, check_range, length};
 /// that the other has something near.
 const WINDOW: u64 = 1 << 30;
 
-/// The raw disk inside a VMDK of any kind. Tables are read as they are needed; memory goes to grain directories, 512 KiB
-/// of tables and eight grains for each sparse extent.
+/// The raw disk inside a VMDK of any kind. Tables are read as they are needed; memory goes to grain directories, at most
+/// 32 MiB of tables and a megabyte of grains, for it and for each parent.
 ///
 /// Tables that place many grains at one spot make a small file a large disk: the caller's ceiling on capacity bounds what
 /// it costs, and [`Disk::check`] finds it before.
@@ -83,7 +83,7 @@ impl<S: Source> Disk<S> {
 
     /// A sparse file with its descriptor inside.
     pub(super) fn embedded(file: S, capacity_limit: u64) -> Result<Self> {
-        let sparse = Sparse::open(file, capacity_limit)?;
+        let sparse = Sparse::open(file, capacity_limit, 1)?;
         let descriptor = sparse.descriptor()?;
         let [Extent { sectors, kind, .. }] = descriptor.extents.as_slice() else {
             return Err(Error::malformed(
@@ -125,7 +125,7 @@ impl<S: Source> Disk<S> {
         check_shared(&descriptor.extents)?;
         let (mut extents, mut start) = (Vec::new(), 0);
         for extent in &descriptor.extents {
-            let (name, content) = content(extent, capacity_limit, open)?;
+            let (name, content) = content(extent, (capacity_limit, descriptor.extents.len()), open)?;
             let end = start + extent.sectors * SECTOR;
             let place = start..end;
             extents.push(Placed { name, content, place });
@@ -279,16 +279,21 @@ impl<S: Source> Content<S> {
 
 fn content<S: Source>(
     extent: &Extent,
-    capacity_limit: u64,
+    (capacity_limit, extents): (u64, usize),
     open: &dyn Fn(&str) -> Result<S>,
 ) -> Result<(String, Content<S>)> {
     match &extent.kind {
         _ if extent.access == Access::None => Ok((String::new(), Content::Zero)),
         ExtentKind::Zero => Ok((String::new(), Content::Zero)),
         ExtentKind::Sparse { name } => {
-            let opened = Sparse::open(open(name)?, capacity_limit)
+            let opened = Sparse::open(open(name)?, capacity_limit, extents)
                 .and_then(|sparse| check_size(&sparse, extent.sectors).map(|()| sparse))
                 .map_err(|e| e.at(Place::File(name.clone())))?;
+            // Nobody writes those, and each would keep inflated grains.
+            if extents > 1 && opened.header.is_stream() {
+                let reason = "one of several extents of a VMDK is compressed";
+                return Err(Error::new(Kind::Unsupported, Place::File(name.clone()), reason));
+            }
             Ok((name.clone(), Content::Sparse(Box::new(opened))))
         }
         ExtentKind::Flat { name, offset } => {

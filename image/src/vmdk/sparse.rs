@@ -16,10 +16,12 @@ use crate::error::{Error, Kind, Place, Result};
 use crate::field::u32_le;
 use crate::source::{SECTOR, Slots, Source, check_range, length, read};
 
-/// Tables in memory: 512 KiB of them cover 8 GiB of disk.
+/// Tables in memory, of all extents of a disk: 512 KiB of them cover 8 GiB.
 const TABLES_KEPT: usize = 256;
-/// Inflated grains in memory, for readers that ask for less than a grain.
-const GRAINS_KEPT: usize = 8;
+/// Tables in memory at the least of one extent.
+const TABLES_LEAST: usize = 16;
+/// Bytes of inflated grains in memory, for readers that ask for less than a grain.
+const GRAINS_KEPT: usize = 512 << 10;
 
 pub(super) type Table = [u32; TABLE_ENTRIES];
 
@@ -43,7 +45,8 @@ pub(super) struct Sparse<S> {
 }
 
 impl<S: Source> Sparse<S> {
-    pub(super) fn open(file: S, capacity_limit: u64) -> Result<Self> {
+    /// Reads header and directories of one of a disk's `extents` extents.
+    pub(super) fn open(file: S, capacity_limit: u64, extents: usize) -> Result<Self> {
         let head = Header::parse(&read(&file, 0, HEADER_LENGTH)?)?;
         if head.capacity_bytes() > capacity_limit {
             let reason = "the VMDK is larger than the disk that was declared";
@@ -63,8 +66,8 @@ impl<S: Source> Sparse<S> {
             directory,
             redundant,
             holes: [Mutex::new(0..0), Mutex::new(0..0)],
-            tables: Slots::new(TABLES_KEPT),
-            grains: Slots::new(GRAINS_KEPT),
+            tables: Slots::new((TABLES_KEPT / extents).max(TABLES_LEAST)),
+            grains: Slots::new(GRAINS_KEPT / header.grain_bytes()),
         };
         sparse.check_tables()?;
         Ok(sparse)

@@ -162,6 +162,23 @@ fn disks_and_extents_of_no_bytes_are_read() {
     }
 }
 
+#[test]
+fn compressed_extents_are_taken_alone_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let vmdk = folder.path().join("a.vmdk");
+    fs::write(folder.path().join("packed"), stream(&sample(64 * MIB), 1)).unwrap();
+    let alone = "RW 131072 SPARSE \"packed\"";
+    fs::write(&vmdk, descriptor(alone, 1, None)).unwrap();
+    assert_same(
+        &Disk::open_path(&vmdk, &Opening::default()).unwrap(),
+        &sample(64 * MIB),
+    );
+    fs::write(&vmdk, descriptor(&format!("{alone}\nRW 1 ZERO"), 1, None)).unwrap();
+    assert_eq!(kind(&vmdk, &Opening::default()), Kind::Unsupported);
+    fs::write(&vmdk, descriptor(&format!("{alone}\n{alone}"), 1, None)).unwrap();
+    assert_eq!(kind(&vmdk, &Opening::default()), Kind::Overlap);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
