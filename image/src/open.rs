@@ -191,8 +191,7 @@ impl Chain<'_> {
             }
             Format::Vmdk => {
                 let disk = vmdk::Disk::open_path(&about.path, &self.options.vmdk(limit))?;
-                about.vmdk(disk.descriptor());
-                about.cluster = disk.grain_bytes();
+                about.vmdk(disk.header(), disk.descriptor());
                 Ok(Box::new(disk))
             }
             Format::Vhd => {

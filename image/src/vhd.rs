@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A disk's size is the footer's `current size`. Readers that derive it from the geometry, as QEMU does for creators that
-//! it doesn't know, would lose the disk's end: [`write`] names Hyper-V as the creator, as others do. Azure takes fixed
+//! it doesn't know, would lose the disk's end: [`write()`] names Hyper-V as the creator, as others do. Azure takes fixed
 //! disks of whole MiB only: sizes are rounded up to that, with zeros. Differencing disks are refused.
 //!
 //! ```

@@ -1,7 +1,7 @@
 //! VMDK: the disk format of OVF packages, and its kinds that virtual machines run from.
 //!
 //! After VMware's *Virtual Disk Format 1.1*. [`Disk`] reads all kinds at random: one sparse file, a descriptor with flat
-//! or sparse extents beside it, a delta over its parents. [`write_sparse`] writes one sparse file; [`write`] writes the
+//! or sparse extents beside it, a delta over its parents. [`write_sparse`] writes one sparse file; [`write()`] writes the
 //! stream that packages carry, in one pass. A stream is made of 512-byte sectors:
 //!
 //! ```text

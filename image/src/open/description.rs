@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::format::Format;
+use crate::source::SECTOR;
 use crate::{qcow2, vhd, vhdx, vmdk};
 
 /// What is known of an image from its header. Sizes are in bytes.
@@ -83,9 +84,10 @@ impl Description {
         }
     }
 
-    pub(super) fn vmdk(&mut self, descriptor: &vmdk::Descriptor) {
+    pub(super) fn vmdk(&mut self, header: Option<&vmdk::Header>, descriptor: &vmdk::Descriptor) {
+        self.cluster = header.map(|header| header.grain_sectors * SECTOR);
         self.variant.clone_from(&descriptor.create_type);
-        self.compression = (descriptor.create_type == "streamOptimized").then_some("zlib");
+        self.compression = header.is_some_and(vmdk::Header::is_stream).then_some("zlib");
         if descriptor.parent.is_some() {
             self.flags.push("delta");
         }

@@ -25,6 +25,8 @@ pub(super) const UNUSED: u32 = u32::MAX;
 pub struct Disk<S> {
     pub(super) file: S,
     pub(super) footer: Footer,
+    /// Where the footer begins.
+    pub(super) end: u64,
     /// Of a dynamic disk.
     pub(super) blocks: Option<Blocks>,
 }
@@ -43,8 +45,7 @@ impl<S: Source> Disk<S> {
     /// As [`Footer::parse`]; [`Kind::Ceiling`] above `capacity_limit` bytes; [`Kind::Truncated`] for a file shorter than
     /// its footer says; [`Kind::Malformed`] and [`Kind::Checksum`] for a copy that disagrees or a damaged header.
     pub fn open(file: S, capacity_limit: u64) -> Result<Self> {
-        let end = footer_at(&file)?;
-        let footer = Footer::parse(&read(&file, end, footer::LENGTH)?, end)?;
+        let (end, footer) = last(&file)?;
         if footer.size > capacity_limit {
             let reason = "the VHD is larger than the disk that was declared";
             return Err(Error::new(Kind::Ceiling, Place::Offset(end), reason));
@@ -57,7 +58,12 @@ impl<S: Source> Disk<S> {
             Form::Fixed => None,
             Form::Dynamic => Some(Blocks::read(&file, &footer)?),
         };
-        Ok(Self { file, footer, blocks })
+        Ok(Self {
+            file,
+            footer,
+            end,
+            blocks,
+        })
     }
 
     /// The footer.
@@ -66,15 +72,21 @@ impl<S: Source> Disk<S> {
     }
 }
 
-fn footer_at<S: Source>(file: &S) -> Result<u64> {
-    let at = file.size().checked_sub(footer::LENGTH as u64);
-    at.ok_or_else(|| {
-        Error::new(
-            Kind::Truncated,
-            Place::Offset(0),
-            "the VHD has no room for a footer",
-        )
-    })
+/// Where the footer is, and what it says. Those from before Virtual PC 2004 lack the last byte, a zero.
+fn last<S: Source>(file: &S) -> Result<(u64, Footer)> {
+    for length in [footer::LENGTH, footer::LENGTH - 1] {
+        if let Some(at) = file.size().checked_sub(length as u64) {
+            let mut bytes = read(file, at, length)?;
+            bytes.resize(footer::LENGTH, 0);
+            if bytes.starts_with(footer::COOKIE) {
+                return Footer::parse(&bytes, at).map(|footer| (at, footer));
+            }
+        }
+    }
+    Err(Error::malformed(
+        Place::Offset(file.size().saturating_sub(footer::LENGTH as u64)),
+        "the VHD does not end with a footer",
+    ))
 }
 
 impl Blocks {

@@ -10,7 +10,7 @@ pub(super) const LENGTH: usize = 512;
 /// Where a fixed disk's footer says the next structure is: nowhere.
 pub(super) const NOWHERE: u64 = u64::MAX;
 
-const COOKIE: &[u8; 8] = b"conectix";
+pub(super) const COOKIE: &[u8; 8] = b"conectix";
 /// A bit that is always set.
 const FEATURES: u32 = 2;
 const TEMPORARY: u32 = 1;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::sparse::Sparse;
-use super::{Access, Descriptor, Extent, ExtentKind};
+use super::{Access, Descriptor, Extent, ExtentKind, Header};
 use crate::error::{Error, Kind, Place, Result};
 use crate::source::{SECTOR, Source, check_range, length};
 
@@ -11,8 +11,11 @@ use crate::source::{SECTOR, Source, check_range, length};
 /// that the other has something near.
 const WINDOW: u64 = 1 << 30;
 
-/// The raw disk inside a VMDK of any kind. Tables are read as they are needed; memory goes to grain directories, 512 KiB
-/// of tables and eight grains for each sparse extent.
+/// The raw disk inside a VMDK of any kind. Tables are read as they are needed; memory goes to grain directories, at most
+/// 32 MiB of tables and a megabyte of grains, for it and for each parent.
+///
+/// Tables that place many grains at one spot make a small file a large disk: the caller's ceiling on capacity bounds what
+/// it costs, and [`Disk::check`] finds it before.
 ///
 /// Unlike [`super::Stream`] it does not prove the whole file sound ([`Disk::check`] proves its structure), and it takes
 /// files with their directory at the head. Each compressed grain carries its own place on the disk, so tables that let
@@ -43,7 +46,7 @@ impl<S: Source> Disk<S> {
     /// [`Disk::open_path`] opens.
     ///
     /// # Errors
-    /// As [`Header::parse`](super::Header::parse) and [`Descriptor::parse`]; [`Kind::Ceiling`] above `capacity_limit`
+    /// As [`Header::parse`] and [`Descriptor::parse`]; [`Kind::Ceiling`] above `capacity_limit`
     /// bytes; [`Kind::Unsupported`] for a descriptor or a delta, which need other files; [`Kind::Malformed`] for a
     /// footer of another disk; [`Kind::Overlap`] for tables outside the file or over each other.
     pub fn open(file: S, capacity_limit: u64) -> Result<Self> {
@@ -70,17 +73,17 @@ impl<S: Source> Disk<S> {
         &self.descriptor
     }
 
-    /// Bytes of a grain, where the disk is kept in grains.
-    pub fn grain_bytes(&self) -> Option<u64> {
+    /// The header of the first sparse extent, of which others are much alike; nothing if all are flat.
+    pub fn header(&self) -> Option<&Header> {
         self.extents.iter().find_map(|extent| match &extent.content {
-            Content::Sparse(sparse) => Some(sparse.grain_bytes()),
+            Content::Sparse(sparse) => Some(&sparse.header),
             Content::Flat(..) | Content::Zero => None,
         })
     }
 
     /// A sparse file with its descriptor inside.
     pub(super) fn embedded(file: S, capacity_limit: u64) -> Result<Self> {
-        let sparse = Sparse::open(file, capacity_limit)?;
+        let sparse = Sparse::open(file, capacity_limit, 1)?;
         let descriptor = sparse.descriptor()?;
         let [Extent { sectors, kind, .. }] = descriptor.extents.as_slice() else {
             return Err(Error::malformed(
@@ -122,7 +125,7 @@ impl<S: Source> Disk<S> {
         check_shared(&descriptor.extents)?;
         let (mut extents, mut start) = (Vec::new(), 0);
         for extent in &descriptor.extents {
-            let (name, content) = content(extent, capacity_limit, open)?;
+            let (name, content) = content(extent, (capacity_limit, descriptor.extents.len()), open)?;
             let end = start + extent.sectors * SECTOR;
             let place = start..end;
             extents.push(Placed { name, content, place });
@@ -276,16 +279,21 @@ impl<S: Source> Content<S> {
 
 fn content<S: Source>(
     extent: &Extent,
-    capacity_limit: u64,
+    (capacity_limit, extents): (u64, usize),
     open: &dyn Fn(&str) -> Result<S>,
 ) -> Result<(String, Content<S>)> {
     match &extent.kind {
         _ if extent.access == Access::None => Ok((String::new(), Content::Zero)),
         ExtentKind::Zero => Ok((String::new(), Content::Zero)),
         ExtentKind::Sparse { name } => {
-            let opened = Sparse::open(open(name)?, capacity_limit)
+            let opened = Sparse::open(open(name)?, capacity_limit, extents)
                 .and_then(|sparse| check_size(&sparse, extent.sectors).map(|()| sparse))
                 .map_err(|e| e.at(Place::File(name.clone())))?;
+            // Nobody writes those, and each would keep inflated grains.
+            if extents > 1 && opened.header.is_stream() {
+                let reason = "one of several extents of a VMDK is compressed";
+                return Err(Error::new(Kind::Unsupported, Place::File(name.clone()), reason));
+            }
             Ok((name.clone(), Content::Sparse(Box::new(opened))))
         }
         ExtentKind::Flat { name, offset } => {

@@ -1,8 +1,8 @@
 //! A stream extracted in one pass: read, hashed and proved on one thread, inflated and written on the others.
 //!
 //! The reader cuts the stream into jobs of about a megabyte of disk, whose order no longer matters: each knows its place.
-//! The queue holds one job a worker, buffers go round, and memory stays at about four megabytes a worker even for a
-//! stream whose grains are as long as they may be.
+//! The queue holds one job a worker, buffers go round, and memory stays at about three megabytes a worker, at seven for a
+//! hostile stream.
 
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
@@ -12,12 +12,12 @@ use std::thread;
 
 use libdeflater::Decompressor;
 
-use super::stream::PackedGrain;
+use super::inflate::PackedGrain;
 use super::{Stream, Summary};
 use crate::error::{Error, Kind, Place, Result};
 use crate::source::{Sink, write_data};
 
-/// Bytes of the disk in a job.
+/// Bytes of the disk in a job, and bytes of the stream after which it takes no further grain.
 const JOB: usize = 1 << 20;
 const WORKER_LIMIT: usize = 8;
 
@@ -86,7 +86,7 @@ fn feed<R: Read>(stream: &mut Stream<R>, jobs: &SyncSender<Job>, shared: &Shared
         let Some(mut grain) = stream.next_packed(&mut job.bytes)? else {
             break;
         };
-        let full = (job.grains.len() + 1) * shared.grain_bytes > JOB;
+        let full = (job.grains.len() + 1) * shared.grain_bytes > JOB || start >= JOB;
         if !job.grains.is_empty() && (full || grain.offset != job.end) {
             if lock(&shared.failure).is_some() {
                 return Err(stopped());
@@ -114,7 +114,12 @@ struct Shared<'a> {
 
 impl Shared<'_> {
     fn empty(&self) -> Job {
-        let mut job = lock(&self.spare).pop().unwrap_or_default();
+        let spare = lock(&self.spare).pop();
+        let mut job = spare.unwrap_or_else(|| Job {
+            // All that it may come to hold: growing would take twice that.
+            bytes: Vec::with_capacity(JOB + 2 * self.grain_bytes + 1024),
+            ..Job::default()
+        });
         job.bytes.clear();
         job.grains.clear();
         job

@@ -86,7 +86,8 @@ impl Disk<RawFile> {
 
 /// A disk without its parent.
 fn open_alone(path: &Path, capacity_limit: u64) -> Result<Disk<RawFile>> {
-    let file = RawFile::new(open(CWD, path, OFlags::empty())?)?;
+    // The path is the real one: a link there now was put there since.
+    let file = regular(open(CWD, path, OFlags::NOFOLLOW)?)?;
     let head = read(&file, 0, length(file.size().min(32)))?;
     if !Descriptor::begins(&head) {
         return Disk::embedded(file, capacity_limit);
@@ -100,7 +101,7 @@ fn open_alone(path: &Path, capacity_limit: u64) -> Result<Disk<RawFile>> {
     Disk::assembled(descriptor, capacity_limit, &|name| {
         plain(name)
             .and_then(|()| open(&folder, Path::new(name), OFlags::NOFOLLOW))
-            .and_then(RawFile::new)
+            .and_then(regular)
             .map_err(|e| e.at(Place::File(name.to_owned())))
     })
 }
@@ -133,6 +134,16 @@ fn open(folder: impl std::os::fd::AsFd, path: &Path, flags: OFlags) -> Result<Fi
     rustix::fs::openat(folder, path, flags, Mode::empty())
         .map(File::from)
         .map_err(|e| Error::io(Place::Whole, "open", e.into()))
+}
+
+fn regular(file: File) -> Result<RawFile> {
+    let kind = file
+        .metadata()
+        .map_err(|e| Error::io(Place::Whole, "look at", e))?;
+    if !kind.is_file() {
+        return Err(Error::invalid(Place::Whole, "a VMDK is made of regular files"));
+    }
+    RawFile::new(file)
 }
 
 fn real(path: &Path) -> Result<PathBuf> {

@@ -1,8 +1,35 @@
 //! A grain's zlib data, inflated under the rules that both readers keep.
 
+use std::ops::Range;
+
 use libdeflater::{Decompressor, adler32};
 
 use crate::error::{Error, Kind, Place, Result};
+
+/// A grain as it is stored.
+pub(super) struct PackedGrain {
+    /// Where it belongs on the disk, in bytes.
+    pub(super) offset: u64,
+    /// How many of its bytes lie on the disk.
+    pub(super) length: usize,
+    /// Where its marker was in the stream.
+    pub(super) at: u64,
+    /// Where its zlib data is, in the bytes it was added to.
+    pub(super) data: Range<usize>,
+}
+
+impl PackedGrain {
+    /// The same where its bytes, which began at `start`, have been moved to the start of others.
+    pub(super) fn moved_to_start(mut self, start: usize) -> Self {
+        self.data = self.data.start - start..self.data.end - start;
+        self
+    }
+
+    /// Inflates it into `grain`, which is a whole one.
+    pub(super) fn inflate(&self, bytes: &[u8], with: &mut Decompressor, grain: &mut [u8]) -> Result<()> {
+        inflate(with, &bytes[self.data.clone()], grain, self.length, self.at)
+    }
+}
 
 /// Refuses a grain at byte `at` whose data is longer than any compressor makes it.
 pub(super) fn check_length(packed: usize, grain_bytes: usize, at: u64) -> Result<()> {

@@ -4,7 +4,7 @@
 //! redundant copy; a grain outside the file; a compressed grain that says it belongs elsewhere.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use libdeflater::Decompressor;
 
@@ -14,12 +14,14 @@ use super::marker::{GRAIN_MARKER_LENGTH, Marker};
 use super::{Descriptor, Header, TABLE_ENTRIES, TABLE_SECTORS};
 use crate::error::{Error, Kind, Place, Result};
 use crate::field::u32_le;
-use crate::source::{SECTOR, Slots, Source, length, read};
+use crate::source::{SECTOR, Slots, Source, check_range, length, read};
 
-/// Tables in memory: 512 KiB of them cover 8 GiB of disk.
+/// Tables in memory, of all extents of a disk: 512 KiB of them cover 8 GiB.
 const TABLES_KEPT: usize = 256;
-/// Inflated grains in memory, for readers that ask for less than a grain.
-const GRAINS_KEPT: usize = 8;
+/// Tables in memory at the least of one extent.
+const TABLES_LEAST: usize = 16;
+/// Bytes of inflated grains in memory, for readers that ask for less than a grain.
+const GRAINS_KEPT: usize = 512 << 10;
 
 pub(super) type Table = [u32; TABLE_ENTRIES];
 
@@ -36,12 +38,15 @@ pub(super) struct Sparse<S> {
     pub(super) directory: Vec<u32>,
     /// The directory's copy; empty where there is none.
     pub(super) redundant: Vec<u32>,
+    /// Where the file is known to store nothing: among the tables, and among their copies.
+    holes: [Mutex<Range<u64>>; 2],
     tables: Slots<Table>,
     grains: Slots<Vec<u8>>,
 }
 
 impl<S: Source> Sparse<S> {
-    pub(super) fn open(file: S, capacity_limit: u64) -> Result<Self> {
+    /// Reads header and directories of one of a disk's `extents` extents.
+    pub(super) fn open(file: S, capacity_limit: u64, extents: usize) -> Result<Self> {
         let head = Header::parse(&read(&file, 0, HEADER_LENGTH)?)?;
         if head.capacity_bytes() > capacity_limit {
             let reason = "the VMDK is larger than the disk that was declared";
@@ -60,8 +65,9 @@ impl<S: Source> Sparse<S> {
             footed,
             directory,
             redundant,
-            tables: Slots::new(TABLES_KEPT),
-            grains: Slots::new(GRAINS_KEPT),
+            holes: [Mutex::new(0..0), Mutex::new(0..0)],
+            tables: Slots::new((TABLES_KEPT / extents).max(TABLES_LEAST)),
+            grains: Slots::new(GRAINS_KEPT / header.grain_bytes()),
         };
         sparse.check_tables()?;
         Ok(sparse)
@@ -156,12 +162,14 @@ impl<S: Source> Sparse<S> {
             Some(&at) => self
                 .tables
                 .get(number as u64, || {
-                    let table = self.load(at)?;
+                    let table = self.load(at, &self.holes[0])?;
                     match self.redundant.get(number) {
-                        Some(&copy) if copy != at && self.load(copy)? != table => Err(Error::malformed(
-                            Place::Offset(u64::from(copy) * SECTOR),
-                            "a VMDK grain table differs from its redundant copy",
-                        )),
+                        Some(&copy) if copy != at && self.load(copy, &self.holes[1])? != table => {
+                            Err(Error::malformed(
+                                Place::Offset(u64::from(copy) * SECTOR),
+                                "a VMDK grain table differs from its redundant copy",
+                            ))
+                        }
                         _ => Ok(table),
                     }
                 })
@@ -169,9 +177,25 @@ impl<S: Source> Sparse<S> {
         }
     }
 
-    fn load(&self, sector: u32) -> Result<Table> {
-        let bytes = read(&self.file, u64::from(sector) * SECTOR, TABLE_ENTRIES * 4)?;
+    fn load(&self, sector: u32, hole: &Mutex<Range<u64>>) -> Result<Table> {
+        let (at, bytes) = (u64::from(sector) * SECTOR, TABLE_ENTRIES * 4);
+        check_range(self.file.size(), at, bytes)?;
+        if self.is_hole(at..at + bytes as u64, hole)? {
+            return Ok([ABSENT; TABLE_ENTRIES]);
+        }
+        let bytes = read(&self.file, at, bytes)?;
         Ok(std::array::from_fn(|n| u32_le(&bytes, n * 4)))
+    }
+
+    /// Whether the file stores nothing there. Sparse files keep a place for every table, and of a large disk most are
+    /// holes that lie side by side: the last one found is remembered.
+    fn is_hole(&self, range: Range<u64>, known: &Mutex<Range<u64>>) -> Result<bool> {
+        let mut hole = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if hole.start > range.start || range.end > hole.end {
+            let data = self.file.next_data(range.start)?;
+            *hole = range.start..data.map_or(self.file.size(), |data| data.start);
+        }
+        Ok(range.end <= hole.end)
     }
 
     fn read_grain(&self, index: u64, sector: u32, skip: usize, target: &mut [u8]) -> Result<()> {

@@ -9,7 +9,7 @@ use std::io::{BufReader, Read};
 use libdeflater::Decompressor;
 
 use super::header::{DIRECTORY_AT_END, LENGTH as HEADER_LENGTH};
-use super::inflate::{check_length, inflate};
+use super::inflate::{PackedGrain, check_length};
 use super::map::Map;
 use super::marker::{GRAIN_MARKER_LENGTH, Marker};
 use super::{Descriptor, Extent, Header, TABLE_ENTRIES, TABLE_SECTORS};
@@ -39,31 +39,6 @@ pub struct Grain<'a> {
     pub offset: u64,
     /// Its bytes; the last one of a disk ends with the disk.
     pub data: &'a [u8],
-}
-
-/// A grain as it is stored.
-pub(super) struct PackedGrain {
-    /// Where it belongs on the disk, in bytes.
-    pub(super) offset: u64,
-    /// How many of its bytes lie on the disk.
-    pub(super) length: usize,
-    /// Where its marker was in the stream.
-    at: u64,
-    /// Where its zlib data is, in the bytes it was added to.
-    data: std::ops::Range<usize>,
-}
-
-impl PackedGrain {
-    /// The same where its bytes, which began at `start`, have been moved to the start of others.
-    pub(super) fn moved_to_start(mut self, start: usize) -> Self {
-        self.data = self.data.start - start..self.data.end - start;
-        self
-    }
-
-    /// Inflates it into `grain`, which is a whole one.
-    pub(super) fn inflate(&self, bytes: &[u8], with: &mut Decompressor, grain: &mut [u8]) -> Result<()> {
-        inflate(with, &bytes[self.data.clone()], grain, self.length, self.at)
-    }
 }
 
 /// What a stream held.

@@ -126,6 +126,35 @@ fn the_bytes_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn every_level_gives_the_same_disk_and_its_own_bytes_whatever_the_threads() {
+    let text: Vec<u8> = (0..400_000u64)
+        .flat_map(|n| (n * n / 7).to_string().into_bytes())
+        .collect();
+    let disk = Memory(text[..1 << 20].to_vec());
+    let lengths = Level::ALL.map(|level| {
+        assert_eq!(level.as_str().parse::<Level>().unwrap(), level);
+        let [alone, together] = [1, 3].map(|threads| {
+            let options = Options {
+                level,
+                threads: NonZeroUsize::new(threads).unwrap(),
+                ..Options::default()
+            };
+            let mut bytes = Vec::new();
+            write(&disk, &mut bytes, &options, &mut |_| {}).unwrap();
+            bytes
+        });
+        assert!(alone == together, "{level:?}");
+        Stream::open(&alone[..], CAPACITY_LIMIT)
+            .unwrap()
+            .compare(&disk)
+            .unwrap();
+        alone.len()
+    });
+    assert!(lengths[0] > lengths[1] && lengths[1] >= lengths[2], "{lengths:?}");
+    assert_eq!("best".parse::<Level>().unwrap_err().kind(), Kind::Invalid);
+}
+
+#[test]
 fn a_nearly_empty_disk_of_10_gib_makes_a_small_stream() {
     let disk = sample(10 << 30);
     assert!(stream(&disk, 2).len() < 90_000);

@@ -70,7 +70,7 @@ impl Policy {
     }
 
     /// The digests that may pass: what is worth computing of a file whose manifest has not been seen.
-    pub(super) fn digests(&self) -> Vec<DigestAlgorithm> {
+    pub fn digests(&self) -> Vec<DigestAlgorithm> {
         let may_pass = |algorithm: &DigestAlgorithm| self.weakness(*algorithm) != Some(false);
         DigestAlgorithm::ALL.into_iter().filter(may_pass).collect()
     }

@@ -83,4 +83,24 @@ proptest! {
         prop_assert_eq!(summary.capacity, disk.size());
         assert_same(&Memory(raw), &disk);
     }
+    #[test]
+    fn extraction_refuses_exactly_what_the_strict_reader_refuses(
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        cut in proptest::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut bytes = stream(&sample(64 * MIB), 1);
+        // The head's padding is of no interest.
+        let body = bytes.len() - 64_000;
+        for (at, value) in damage {
+            let at = at.index(body);
+            bytes[if at < 1536 { at } else { at + 64_000 }] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let strict = Stream::open(&bytes[..], 1 << 32).and_then(|stream| stream.read_to(&mut |_| Ok(())));
+        let sink = tempfile::tempfile().unwrap();
+        let extracted = extract(&bytes[..], 1 << 32, &sink, NonZeroUsize::new(2).unwrap(), &mut |_| {});
+        prop_assert_eq!(strict.ok(), extracted.ok());
+    }
 }

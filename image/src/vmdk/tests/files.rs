@@ -136,3 +136,66 @@ fn a_descriptor_alone_is_no_disk_and_a_huge_one_is_not_read() {
     fs::write(&vmdk, text + &"#\n".repeat(1 << 20)).unwrap();
     assert_eq!(kind(&vmdk, &Opening::default()), Kind::Ceiling);
 }
+
+#[test]
+fn disks_and_extents_of_no_bytes_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let vmdk = folder.path().join("a.vmdk");
+    fs::write(folder.path().join("flat"), vec![7; 512]).unwrap();
+    for (extents, size) in [
+        ("RW 0 ZERO", 0),
+        ("RW 0 FLAT \"flat\" 1", 0),
+        (
+            "RW 0 FLAT \"flat\" 0\nRW 0 ZERO\nRW 1 FLAT \"flat\" 0\nRW 0 FLAT \"flat\" 1",
+            512,
+        ),
+    ] {
+        fs::write(&vmdk, descriptor(extents, 1, None)).unwrap();
+        let disk = Disk::open_path(&vmdk, &Opening::default()).unwrap();
+        assert_eq!((disk.size(), disk.data_length().unwrap()), (size, size));
+        let mut bytes = vec![0; usize::try_from(size).unwrap()];
+        disk.read_at(0, &mut bytes).unwrap();
+        assert!(bytes.iter().all(|&byte| byte == 7));
+        disk.read_at(size, &mut []).unwrap();
+        assert_eq!(disk.read_at(size, &mut [0]).unwrap_err().kind(), Kind::Truncated);
+        assert_eq!(disk.check().unwrap().len(), 0);
+    }
+}
+
+#[test]
+fn compressed_extents_are_taken_alone_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let vmdk = folder.path().join("a.vmdk");
+    fs::write(folder.path().join("packed"), stream(&sample(64 * MIB), 1)).unwrap();
+    let alone = "RW 131072 SPARSE \"packed\"";
+    fs::write(&vmdk, descriptor(alone, 1, None)).unwrap();
+    assert_same(
+        &Disk::open_path(&vmdk, &Opening::default()).unwrap(),
+        &sample(64 * MIB),
+    );
+    fs::write(&vmdk, descriptor(&format!("{alone}\nRW 1 ZERO"), 1, None)).unwrap();
+    assert_eq!(kind(&vmdk, &Opening::default()), Kind::Unsupported);
+    fs::write(&vmdk, descriptor(&format!("{alone}\n{alone}"), 1, None)).unwrap();
+    assert_eq!(kind(&vmdk, &Opening::default()), Kind::Overlap);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_descriptor_panics(lines in proptest::collection::vec(
+        "(RW|RDONLY|NOACCESS) [0-9]{1,3} (FLAT|SPARSE|ZERO|VMFS)( \"(flat|sparse|a.vmdk|[./a-z]{1,5})\"( [0-9]{1,2})?)?", 1..5,
+    )) {
+        let folder = tempfile::tempdir().unwrap();
+        let vmdk = folder.path().join("a.vmdk");
+        fs::write(folder.path().join("flat"), vec![7; 30_000]).unwrap();
+        let sparse = sparse_file(&Memory(vec![1; 100 * 512]));
+        fs::write(folder.path().join("sparse"), sparse).unwrap();
+        fs::write(&vmdk, descriptor(&lines.join("\n"), 1, None)).unwrap();
+        if let Ok(disk) = Disk::open_path(&vmdk, &Opening::default()) {
+            let mut bytes = vec![0; usize::try_from(disk.size()).unwrap()];
+            disk.read_at(0, &mut bytes).unwrap();
+            disk.data_length().unwrap();
+            disk.check().unwrap();
+        }
+    }
+}

@@ -109,6 +109,45 @@ fn a_delta_by_qemu_img_reads_as_its_parent_with_the_changes() {
 }
 
 #[test]
+fn grains_that_qemu_io_zeroed_read_as_zeros() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let disk = sample(64 * MIB);
+    write_raw(&disk, &std::fs::File::create(path("a.raw")).unwrap()).unwrap();
+    if !convert("monolithicSparse", &path("a.raw"), &path("base.vmdk")) {
+        return;
+    }
+    let create = [
+        "create",
+        "-q",
+        "-f",
+        "vmdk",
+        "-F",
+        "vmdk",
+        "-b",
+        "base.vmdk",
+        "-o",
+        "zeroed_grain=on",
+    ];
+    let created = qemu_img(&create, &[&path("delta.vmdk")]).unwrap();
+    assert!(created.status.success(), "{created:?}");
+    let zero = ["-f", "vmdk", "-c", "write -z 0 64k"];
+    let io = Command::new("qemu-io")
+        .args(zero)
+        .arg(path("delta.vmdk"))
+        .output();
+    if !io.is_ok_and(|io| io.status.success()) {
+        eprintln!("skipped: no qemu-io");
+        return;
+    }
+    let mut expected = Composed::new(64 * MIB);
+    expected.put(33 * MIB - 2, b"across".to_vec()).unwrap();
+    expected.put(64 * MIB - 4, b"tail".to_vec()).unwrap();
+    let delta = Disk::open_path(&path("delta.vmdk"), &Opening::default()).unwrap();
+    assert_same(&delta, &expected);
+}
+
+#[test]
 fn zeroed_grains_hide_what_a_parent_holds() {
     let parent = Disk::open(Memory(sparse_file(&sample(40 * MIB))), CAPACITY_LIMIT).unwrap();
     let mut bytes = sparse_file(&Composed::new(40 * MIB));
@@ -164,9 +203,15 @@ fn a_sparse_disk_of_8_tib_is_written_and_read_without_its_size() {
     write_sparse(&disk, &file, &Options::default(), &mut |_| {}).unwrap();
     let ours = Disk::open_path(&vmdk, &Opening::default()).unwrap();
     assert!(ours.data_length().unwrap() <= 4 * 65_536);
+    assert_eq!(ours.check().unwrap().len(), 0);
     let mut tail = [0; 4];
     ours.read_at((8 << 40) - 4, &mut tail).unwrap();
     assert_eq!(&tail, b"tail");
+    let copy = stream(&ours, 2);
+    Stream::open(&copy[..], CAPACITY_LIMIT)
+        .unwrap()
+        .compare(&disk)
+        .unwrap();
 }
 
 #[test]
