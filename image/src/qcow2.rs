@@ -43,6 +43,7 @@ mod header;
 mod inflate;
 mod output;
 mod refcount;
+mod seeker;
 mod writer;
 
 pub use check::check;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Header;
 use super::entry::{Entry, PARTS, State, l2_table};
 use super::inflate::inflate;
+use super::seeker::Seeker;
 use crate::cache::Cache;
 use crate::error::{Error, Kind, Place, Result};
 use crate::source::Source;
@@ -32,6 +33,7 @@ pub struct Disk<S> {
     companions: Companions,
     tables: Tables,
     inflated: Cache<u64, Box<[u8]>>,
+    beneath: Seeker,
 }
 
 impl<S: Source> Disk<S> {
@@ -71,6 +73,7 @@ impl<S: Source> Disk<S> {
             companions,
             tables: Tables::new(u64::from_be_bytes),
             inflated: Cache::new(kept.min(1024)),
+            beneath: Seeker::default(),
         })
     }
 
@@ -79,8 +82,8 @@ impl<S: Source> Disk<S> {
         &self.header
     }
 
-    /// What is at byte `at` of the disk (a plain place is that very byte's), and the end of the stretch of that sort, which is in one piece in the file: `until` at the latest, if
-    /// that can be told from tables at hand.
+    /// What is at byte `at` of the disk (a plain place is that very byte's), and the end of the stretch of that sort, which
+    /// is in one piece in the file. It is not looked for beyond `until`.
     fn stretch(&self, at: u64, until: u64) -> Result<(State, u64)> {
         let header = &self.header;
         let coverage = header.coverage();
@@ -158,6 +161,17 @@ impl<S: Source> Disk<S> {
         }
     }
 
+    /// The first part of `length` bytes at `place` that is no hole of the file: space set aside and never written is one.
+    fn written(&self, place: u64, length: u64) -> Result<Option<Range<u64>>> {
+        let (holder, end) = (self.holder(), place + length);
+        // What the file has lost is no hole: reading it fails.
+        if end > holder.size() {
+            return Ok(Some(0..length));
+        }
+        let data = holder.next_data(place)?.filter(|data| data.start < end);
+        Ok(data.map(|data| data.start - place..data.end.min(end) - place))
+    }
+
     /// The disk beneath may be the shorter one.
     fn read_beneath(&self, at: u64, target: &mut [u8]) -> Result<()> {
         let backing = self.companions.backing.as_ref();
@@ -191,18 +205,14 @@ impl<S: Source> Source for Disk<S> {
             match (state, &self.companions.backing) {
                 (State::Compressed { .. }, _) => return Ok(Some(at..end)),
                 (State::Plain(place), _) => {
-                    // Space set aside and never written is a hole of the file.
-                    let data = self.holder().next_data(place)?;
-                    let data = data.filter(|data| data.start < place + (end - at));
-                    if let Some(data) = data {
-                        let start = at + data.start.saturating_sub(place);
-                        return Ok(Some(start..end.min(at + (data.end - place))));
+                    if let Some(data) = self.written(place, end - at)? {
+                        return Ok(Some(at + data.start..at + data.end));
                     }
                 }
                 (State::Absent, Some(backing)) => {
-                    let data = backing.next_data(at)?.filter(|data| data.start < end);
-                    if let Some(data) = data {
-                        return Ok(Some(data.start.max(at)..data.end.min(end)));
+                    let data = self.beneath.next_data(backing.as_ref(), at)?;
+                    if let Some(data) = data.filter(|data| data.start < end) {
+                        return Ok(Some(data.start..data.end.min(end)));
                     }
                 }
                 _ => {}

@@ -65,7 +65,8 @@ impl Bench {
 #[test]
 fn every_variant_by_qemu_img_is_read_and_found_sound() {
     let bench = Bench::new();
-    let disk = sample(20 * MIB);
+    // The second disk ends within a cluster of any size.
+    let disks = [sample(20 * MIB), sample(20 * MIB + 512)];
     let variants: [&[&str]; 17] = [
         &[],
         &["-o", "compat=0.10"],
@@ -85,11 +86,11 @@ fn every_variant_by_qemu_img_is_read_and_found_sound() {
         &["-o", "preallocation=falloc"],
         &["-o", "refcount_bits=1"],
     ];
-    for variant in variants {
-        let Some(path) = bench.converted(&disk, variant) else {
+    for (variant, disk) in variants.iter().flat_map(|v| disks.iter().map(move |d| (v, d))) {
+        let Some(path) = bench.converted(disk, variant) else {
             return;
         };
-        assert_equal(&open_file(&path), &disk);
+        assert_equal(&open_file(&path), disk);
         assert_eq!(checked(&path).list(), [], "{variant:?}");
     }
 }
@@ -455,6 +456,23 @@ fn every_truncation_is_an_error_or_shows_the_same_disk() {
             );
         }
     }
+}
+
+#[test]
+fn data_that_the_file_has_lost_is_no_hole() {
+    let bench = Bench::new();
+    let Some(path) = bench.converted(&sample(20 * MIB), &["-o", "cluster_size=4096"]) else {
+        return;
+    };
+    let bytes = std::fs::read(&path).unwrap();
+    let cut = bytes.len() - 100;
+    assert_eq!(
+        read_through(&opened(bytes[..cut].to_vec()).unwrap())
+            .unwrap_err()
+            .kind(),
+        Kind::Truncated
+    );
+    assert!(check(&Memory(bytes[..cut].to_vec()), CAPACITY_LIMIT).map_or(true, |found| !found.is_sound()));
 }
 
 /// Reads all of a disk; how much there was.
