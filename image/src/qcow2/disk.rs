@@ -25,8 +25,9 @@ pub struct Companions {
 
 /// The raw disk inside a QCOW2 image.
 ///
-/// Its tables are read by slices, as they are needed; slices and inflated clusters that are kept take 8 MiB at most. It
-/// doesn't prove the whole file sound: that is what [`super::check`] does.
+/// Its tables are read by slices, as they are needed; slices and inflated clusters that are kept take 8 MiB at most. While
+/// it is opened, the places of all L2 tables are held: 1 MiB for 64 TiB in clusters of 64 KiB, never above 32 MiB. It doesn't
+/// prove the whole file sound: that is what [`super::check`] does.
 pub struct Disk<S> {
     file: S,
     header: Header,
@@ -37,11 +38,12 @@ pub struct Disk<S> {
 }
 
 impl<S: Source> Disk<S> {
-    /// Reads the header of the image whose bytes `file` gives.
+    /// Reads the header and L1 table of the image whose bytes `file` gives.
     ///
     /// # Errors
     /// As [`Header::read`]; [`Kind::Ceiling`] above `capacity_limit` bytes; [`Kind::Invalid`] where the image needs a
-    /// companion that isn't given, or is given one that it doesn't name.
+    /// companion that isn't given, or is given one that it doesn't name; [`Kind::Overlap`] for L2 tables outside the file
+    /// or over each other.
     pub fn open(file: S, capacity_limit: u64, companions: Companions) -> Result<Self> {
         let header = Header::read(&file)?;
         if header.size > capacity_limit {
@@ -67,19 +69,49 @@ impl<S: Source> Disk<S> {
             "data file",
         )?;
         let kept = usize::try_from(INFLATED >> header.cluster_bits).unwrap_or(1);
-        Ok(Self {
+        let disk = Self {
             file,
             header,
             companions,
             tables: Tables::new(u64::from_be_bytes),
             inflated: Cache::new(kept.min(1024)),
             beneath: Seeker::default(),
-        })
+        };
+        disk.check_tables()?;
+        Ok(disk)
     }
 
     /// The header.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Sees that no two parts of the disk share an L2 table: walking all of them is as much work as the file is long.
+    fn check_tables(&self) -> Result<()> {
+        let (header, entries) = (&self.header, u64::from(self.header.l1_entries));
+        let (mut places, mut first) = (Vec::new(), 0);
+        while first < entries {
+            let run = self
+                .tables
+                .numbers(&self.file, header.l1_offset, entries, first)?;
+            for &entry in run.iter() {
+                places.extend(l2_table(header, entry)?);
+            }
+            first += run.len() as u64;
+        }
+        places.sort_unstable();
+        let over = places.windows(2).any(|pair| pair[0] == pair[1]);
+        let past = places
+            .last()
+            .is_some_and(|last| last + header.cluster() > self.file.size());
+        if over || past {
+            return Err(Error::new(
+                Kind::Overlap,
+                Place::Offset(header.l1_offset),
+                "QCOW2 L2 tables lie over each other or outside the file",
+            ));
+        }
+        Ok(())
     }
 
     /// What is at byte `at` of the disk (a plain place is that very byte's), and the end of the stretch of that sort, which
