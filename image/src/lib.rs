@@ -3,7 +3,8 @@
 //! Everything here turns bytes into bytes: nothing waits, spawns or prints, and the same inputs always give the same
 //! output. What comes from outside is read strictly, under ceilings, and every [`error::Error`] tells kind, place and reason.
 //!
-//! A disk is a [`source::Source`]: a raw file with its holes, or one composed in memory. The VMDK writer takes any:
+//! A disk is a [`source::Source`]: a raw file with its holes, one composed in memory, or the disk inside an image of any
+//! format, from [`open()`]. The writers of VMDK and QCOW2 take any:
 //!
 //! ```
 //! use image::{source::Composed, vmdk};

@@ -7,7 +7,7 @@
 //! | a guest that writes another format's header into its raw disk | a disk beneath is opened as what the image above says it is; bytes are asked only where the caller allows it |
 //! | a raw image by name with another format's bytes | refused until the caller says which it is |
 //! | images that name each other in a ring, or a chain without end | each file once; a ceiling on depth |
-//! | a pipe or a device in place of a file beneath | opened without waiting, and refused |
+//! | a pipe in place of an image, a device in place of one beneath | opened without waiting, and refused |
 //!
 //! ```no_run
 //! let disk = image::open("disk.qcow2".as_ref(), &image::open::Options::default())?;
@@ -22,6 +22,8 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 pub use description::Description;
 use folder::Folder;
@@ -131,7 +133,7 @@ pub fn check(path: &Path, options: &Options) -> Result<Findings> {
         }
         Format::Vhd => {
             let disk = vhd::Disk::open(file, options.capacity_limit);
-            disk.and_then(|disk| disk.check()).map(Findings::of_errors)
+            disk.map(|disk| Findings::of_errors(disk.check()))
         }
     }
     .map_err(|e| e.at(place(path)))
@@ -247,7 +249,10 @@ impl Chain<'_> {
 
 /// The file, and its format: the caller's word, the bytes', or the name's.
 fn identified(path: &Path, options: &Options) -> Result<(File, Format)> {
-    let file = File::open(path).map_err(|e| Error::io(place(path), "open", e))?;
+    // A pipe would be waited for.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty());
+    let file = File::from(file.map_err(|e| Error::io(place(path), "open", e.into()))?);
     if let Some(format) = options.format {
         return Ok((file, format));
     }

@@ -110,8 +110,9 @@ fn work<T>(
     let mut packer = match packer() {
         Ok(packer) => packer,
         Err(e) => {
+            // Who sends jobs learns it from the first result.
             let _ = results.send(Err(e));
-            return;
+            return jobs.iter().for_each(drop);
         }
     };
     for job in jobs {
@@ -143,4 +144,51 @@ fn pack<T>(
         blocks: blocks.collect::<Result<_>>()?,
         covered: end - start,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Composed, Memory};
+
+    fn lengths() -> Result<Packer<usize>> {
+        Ok(Box::new(|_, block: &[u8]| Ok(block.len())))
+    }
+
+    #[test]
+    fn blocks_come_whole_in_order_and_zeros_do_not() {
+        let mut disk = Composed::new((10 << 20) + 1);
+        for at in [5, 4 << 20, (4 << 20) + 4096, 10 << 20] {
+            disk.put(at, vec![1]).unwrap();
+        }
+        disk.put(1 << 20, vec![0; 100_000]).unwrap();
+        let mut blocks = Vec::new();
+        run(&disk, 4096, 3, &lengths, &mut |job| {
+            blocks.extend(job.blocks);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(blocks, [(0, 4096), (1024, 4096), (1025, 4096), (2560, 4096)]);
+    }
+
+    #[test]
+    fn failures_of_packers_and_sinks_end_the_run() {
+        let disk = Memory(vec![1; 8 << 20]);
+        let full = || Error::new(Kind::Capacity, Place::Whole, "full");
+        let kind = |ended: Result<()>| ended.unwrap_err().kind();
+        assert_eq!(
+            kind(run(&disk, 65_536, 3, &lengths, &mut |_| Err(full()))),
+            Kind::Capacity
+        );
+        let none = || -> Result<Packer<usize>> { Err(full()) };
+        assert_eq!(
+            kind(run(&disk, 65_536, 3, &none, &mut |_| Ok(()))),
+            Kind::Capacity
+        );
+        let fails = || -> Result<Packer<usize>> { Ok(Box::new(move |_, _| Err(full()))) };
+        assert_eq!(
+            kind(run(&disk, 65_536, 3, &fails, &mut |_| Ok(()))),
+            Kind::Capacity
+        );
+    }
 }

@@ -16,10 +16,11 @@
 //! | attack | answer |
 //! |---|---|
 //! | a size, an L1 table or a cluster size that would take all memory | ceilings in [`Header::read`]; tables are read by slices into a bounded cache |
-//! | a name that makes the reader open another file | [`Disk`] opens nothing: the caller gives [`Companions`], and [`crate::open`] keeps them inside a folder |
+//! | a name that makes the reader open another file | [`Disk`] opens nothing: the caller gives [`Companions`], and [`crate::open()`] keeps them inside a folder |
 //! | tables and clusters outside the file, or off a cluster's boundary | [`Kind::Truncated`](crate::error::Kind::Truncated) or [`Kind::Malformed`](crate::error::Kind::Malformed) where they are read; [`check`] finds them all before |
-//! | two places that share a cluster, tables that lie over each other | [`check`]; a reader sees data twice, never more than the capacity |
-//! | an L1 table whose entries all name one L2 table, to make a check endless | [`check`] walks no L2 table before it has proved all of them apart |
+//! | an L1 table whose entries all name one L2 table, to make reading or [`check`] endless | no L2 table is read before all of them are proved apart and inside the file |
+//! | two places that share a cluster, tables that lie over data | [`check`]; a reader sees data twice, never more than the capacity |
+//! | clusters by turns absent and zeros over one long hole, to make the search for data endless | the last answer about the disk beneath is kept |
 //! | compressed data that inflates beyond a cluster | it has a cluster's room and no more |
 //! | zstd frames that ask for huge windows | they are inflated whole into that room, without a window |
 //! | unknown incompatible features, the corrupt mark, encryption | refused by name |
@@ -43,6 +44,7 @@ mod header;
 mod inflate;
 mod output;
 mod refcount;
+mod seeker;
 mod writer;
 
 pub use check::check;

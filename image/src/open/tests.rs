@@ -113,6 +113,11 @@ fn raw_is_what_the_name_or_the_caller_says() {
     std::fs::write(bench.path("b.raw"), b"QFI\xfb of a guest's making").unwrap();
     assert_eq!(open_as("b.raw", None), Err(Kind::Invalid));
     assert_eq!(open_as("b.raw", Some(Format::Raw)), Ok(Format::Raw));
+    let made = std::process::Command::new("mkfifo")
+        .arg(bench.path("pipe.img"))
+        .status();
+    assert!(made.unwrap().success());
+    assert_eq!(open_as("pipe.img", None), Err(Kind::Invalid));
     std::fs::write(bench.path("empty.img"), b"").unwrap();
     assert_eq!(open_as("empty.img", None), Ok(Format::Raw));
     let small = Options {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::entry::{Entry, State, l2_table};
+use super::entry::{Entry, PARTS, State, l2_table};
 use super::refcount::{block, block_entries, count, table_entries};
 use super::{CAPACITY_LIMIT, Header};
 use crate::error::{Error, Kind, Place, Result};
@@ -174,15 +174,18 @@ impl Walk<'_> {
 
     fn entry(&mut self, entry: Entry) {
         let header = self.header;
-        let parts = if header.extended { super::entry::PARTS } else { 1 };
+        let parts = if header.extended { PARTS } else { 1 };
+        let part_length = header.cluster() / parts;
+        // Of a cluster kept for zeros, or for parts to come, the file may lack what was never written.
+        let mut written = 1;
         for part in 0..parts {
             match entry.state(header, part) {
                 Ok(State::Compressed { at, length }) => {
                     // The last one may end with the file, short of a sector.
                     let length = self.file.size().saturating_sub(at).min(length as u64).max(1);
-                    self.claim(at, length, Use::Packed, "a compressed cluster");
-                    break;
+                    return self.claim(at, length, Use::Packed, "a compressed cluster");
                 }
+                Ok(State::Plain(_)) => written = (part + 1) * part_length,
                 Ok(_) => {}
                 Err(e) => return self.note_error(&e),
             }
@@ -190,7 +193,7 @@ impl Walk<'_> {
         if header.data_file.is_none()
             && let Some(at) = entry.kept(header)
         {
-            self.claim(at, header.cluster(), Use::Alone, "a cluster");
+            self.claim(at, written, Use::Alone, "a cluster");
         }
     }
 
@@ -271,7 +274,8 @@ impl Walk<'_> {
     fn claim(&mut self, at: u64, length: u64, usage: Use, what: &str) {
         let cluster = self.header.cluster();
         let (first, end) = (at / cluster, at.saturating_add(length).div_ceil(cluster));
-        if end > self.clusters() {
+        let cut = usage == Use::Alone && at.saturating_add(length) > self.file.size();
+        if end > self.clusters() || cut {
             // Told once, in the first pass.
             if self.window.start == 0 {
                 let reason = format!("{what} is outside the file, or beyond its refcounts");

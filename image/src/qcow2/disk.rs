@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Header;
 use super::entry::{Entry, PARTS, State, l2_table};
 use super::inflate::inflate;
+use super::seeker::Seeker;
 use crate::cache::Cache;
 use crate::error::{Error, Kind, Place, Result};
 use crate::source::Source;
@@ -24,22 +25,25 @@ pub struct Companions {
 
 /// The raw disk inside a QCOW2 image.
 ///
-/// Its tables are read by slices, as they are needed; slices and inflated clusters that are kept take 8 MiB at most. It
-/// doesn't prove the whole file sound: that is what [`super::check`] does.
+/// Its tables are read by slices, as they are needed; slices and inflated clusters that are kept take 8 MiB at most. While
+/// it is opened, the places of all L2 tables are held: 1 MiB for 64 TiB in clusters of 64 KiB, never above 32 MiB. It doesn't
+/// prove the whole file sound: that is what [`super::check`] does.
 pub struct Disk<S> {
     file: S,
     header: Header,
     companions: Companions,
     tables: Tables,
     inflated: Cache<u64, Box<[u8]>>,
+    beneath: Seeker,
 }
 
 impl<S: Source> Disk<S> {
-    /// Reads the header of the image whose bytes `file` gives.
+    /// Reads the header and L1 table of the image whose bytes `file` gives.
     ///
     /// # Errors
     /// As [`Header::read`]; [`Kind::Ceiling`] above `capacity_limit` bytes; [`Kind::Invalid`] where the image needs a
-    /// companion that isn't given, or is given one that it doesn't name.
+    /// companion that isn't given, or is given one that it doesn't name; [`Kind::Overlap`] for L2 tables outside the file
+    /// or over each other.
     pub fn open(file: S, capacity_limit: u64, companions: Companions) -> Result<Self> {
         let header = Header::read(&file)?;
         if header.size > capacity_limit {
@@ -65,13 +69,16 @@ impl<S: Source> Disk<S> {
             "data file",
         )?;
         let kept = usize::try_from(INFLATED >> header.cluster_bits).unwrap_or(1);
-        Ok(Self {
+        let disk = Self {
             file,
             header,
             companions,
             tables: Tables::new(u64::from_be_bytes),
             inflated: Cache::new(kept.min(1024)),
-        })
+            beneath: Seeker::default(),
+        };
+        disk.check_tables()?;
+        Ok(disk)
     }
 
     /// The header.
@@ -79,8 +86,36 @@ impl<S: Source> Disk<S> {
         &self.header
     }
 
-    /// What is at byte `at` of the disk (a plain place is that very byte's), and the end of the stretch of that sort, which is in one piece in the file: `until` at the latest, if
-    /// that can be told from tables at hand.
+    /// Sees that no two parts of the disk share an L2 table: walking all of them is as much work as the file is long.
+    fn check_tables(&self) -> Result<()> {
+        let (header, entries) = (&self.header, u64::from(self.header.l1_entries));
+        let (mut places, mut first) = (Vec::new(), 0);
+        while first < entries {
+            let run = self
+                .tables
+                .numbers(&self.file, header.l1_offset, entries, first)?;
+            for &entry in run.iter() {
+                places.extend(l2_table(header, entry)?);
+            }
+            first += run.len() as u64;
+        }
+        places.sort_unstable();
+        let over = places.windows(2).any(|pair| pair[0] == pair[1]);
+        let past = places
+            .last()
+            .is_some_and(|last| last + header.cluster() > self.file.size());
+        if over || past {
+            return Err(Error::new(
+                Kind::Overlap,
+                Place::Offset(header.l1_offset),
+                "QCOW2 L2 tables lie over each other or outside the file",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What is at byte `at` of the disk (a plain place is that very byte's), and the end of the stretch of that sort, which
+    /// is in one piece in the file. It is not looked for beyond `until`.
     fn stretch(&self, at: u64, until: u64) -> Result<(State, u64)> {
         let header = &self.header;
         let coverage = header.coverage();
@@ -158,6 +193,17 @@ impl<S: Source> Disk<S> {
         }
     }
 
+    /// The first part of `length` bytes at `place` that is no hole of the file: space set aside and never written is one.
+    fn written(&self, place: u64, length: u64) -> Result<Option<Range<u64>>> {
+        let (holder, end) = (self.holder(), place + length);
+        // What the file has lost is no hole: reading it fails.
+        if end > holder.size() {
+            return Ok(Some(0..length));
+        }
+        let data = holder.next_data(place)?.filter(|data| data.start < end);
+        Ok(data.map(|data| data.start - place..data.end.min(end) - place))
+    }
+
     /// The disk beneath may be the shorter one.
     fn read_beneath(&self, at: u64, target: &mut [u8]) -> Result<()> {
         let backing = self.companions.backing.as_ref();
@@ -191,18 +237,14 @@ impl<S: Source> Source for Disk<S> {
             match (state, &self.companions.backing) {
                 (State::Compressed { .. }, _) => return Ok(Some(at..end)),
                 (State::Plain(place), _) => {
-                    // Space set aside and never written is a hole of the file.
-                    let data = self.holder().next_data(place)?;
-                    let data = data.filter(|data| data.start < place + (end - at));
-                    if let Some(data) = data {
-                        let start = at + data.start.saturating_sub(place);
-                        return Ok(Some(start..end.min(at + (data.end - place))));
+                    if let Some(data) = self.written(place, end - at)? {
+                        return Ok(Some(at + data.start..at + data.end));
                     }
                 }
                 (State::Absent, Some(backing)) => {
-                    let data = backing.next_data(at)?.filter(|data| data.start < end);
-                    if let Some(data) = data {
-                        return Ok(Some(data.start.max(at)..data.end.min(end)));
+                    let data = self.beneath.next_data(backing.as_ref(), at)?;
+                    if let Some(data) = data.filter(|data| data.start < end) {
+                        return Ok(Some(data.start..data.end.min(end)));
                     }
                 }
                 _ => {}

@@ -65,7 +65,8 @@ impl Bench {
 #[test]
 fn every_variant_by_qemu_img_is_read_and_found_sound() {
     let bench = Bench::new();
-    let disk = sample(20 * MIB);
+    // The second disk ends within a cluster of any size.
+    let disks = [sample(20 * MIB), sample(20 * MIB + 512)];
     let variants: [&[&str]; 17] = [
         &[],
         &["-o", "compat=0.10"],
@@ -85,11 +86,11 @@ fn every_variant_by_qemu_img_is_read_and_found_sound() {
         &["-o", "preallocation=falloc"],
         &["-o", "refcount_bits=1"],
     ];
-    for variant in variants {
-        let Some(path) = bench.converted(&disk, variant) else {
+    for (variant, disk) in variants.iter().flat_map(|v| disks.iter().map(move |d| (v, d))) {
+        let Some(path) = bench.converted(disk, variant) else {
             return;
         };
-        assert_equal(&open_file(&path), &disk);
+        assert_equal(&open_file(&path), disk);
         assert_eq!(checked(&path).list(), [], "{variant:?}");
     }
 }
@@ -129,15 +130,18 @@ fn a_backing_chain_shows_the_newest_data_and_zeros_over_it() {
         if !qemu_img_succeeds(&create, &[&base, &top, Path::new("30M")]) {
             return;
         }
+        let edits = [
+            "write -P 9 1M 5000",
+            "write -z 5M 1M",
+            "write -z 9M 3k",
+            "write -c -P 5 12M 64k",
+            "write -P 6 25M 70k",
+            "write -P 7 24M 1M",
+            "discard 24M 128k",
+            "write -P 8 100k 1",
+        ];
         let io = std::process::Command::new("qemu-io")
-            .args([
-                "-c",
-                "write -P 9 1M 5000",
-                "-c",
-                "write -z 5M 1M",
-                "-c",
-                "write -z 9M 3k",
-            ])
+            .args(edits.iter().flat_map(|edit| ["-c", edit]))
             .arg(&top)
             .output();
         if io.is_err() {
@@ -196,6 +200,8 @@ fn snapshots_inside_are_ignored_and_encryption_is_refused() {
         return;
     };
     qemu_img_succeeds(&["snapshot", "-c", "one"], &[&path]);
+    qemu_img_succeeds(&["bitmap", "--add"], &[&path, Path::new("changes")]);
+    assert!(open_file(&path).header().bitmaps);
     assert_equal(&open_file(&path), &disk);
     assert!(checked(&path).is_sound());
     let luks = [
@@ -373,6 +379,20 @@ fn a_disk_beyond_its_declared_capacity_is_refused() {
     assert_eq!(check(&Memory(bytes), MIB).unwrap_err().kind(), Kind::Ceiling);
 }
 
+#[test]
+fn a_dirty_image_is_read_and_a_corrupt_one_is_not() {
+    let disk = sample(20 * MIB);
+    let mut bytes = written(&disk, Packing::Plain, 1);
+    let [.., block] = places(&bytes);
+    bytes[79] = 1;
+    bytes[block..block + 100].fill(0);
+    assert_equal(&opened(bytes.clone()).unwrap(), &disk);
+    let findings = check(&Memory(bytes.clone()), CAPACITY_LIMIT).unwrap();
+    assert!(findings.is_sound() && findings.list()[0].reason.contains("not closed"));
+    bytes[79] = 2;
+    assert_eq!(opened(bytes).err().unwrap().kind(), Kind::Unsupported);
+}
+
 /// Places of the writer's own tables: the L1 table, the first L2 table, the refcount table and its first block.
 fn places(bytes: &[u8]) -> [usize; 4] {
     let number = |at: usize| usize::try_from(crate::field::u64_be(bytes, at) & !(1 << 63)).unwrap();
@@ -423,8 +443,7 @@ fn check_finds_lies_in_every_table() {
 }
 
 #[test]
-fn tables_that_name_one_table_a_million_times_are_found_at_once() {
-    // 4 TiB of the disk in 2 MiB tables, all the same one.
+fn a_table_that_is_named_thousands_of_times_is_found_at_once() {
     let header = Header {
         size: 16 << 40,
         l1_entries: 1 << 15,
@@ -438,6 +457,7 @@ fn tables_that_name_one_table_a_million_times_are_found_at_once() {
     for entry in 0..1 << 15 {
         crate::field::put(&mut bytes, (4 << 16) + entry * 8, &table);
     }
+    assert_eq!(opened(bytes.clone()).err().unwrap().kind(), Kind::Overlap);
     let findings = check(&Memory(bytes), CAPACITY_LIMIT).unwrap();
     assert!(!findings.is_sound() && findings.omitted() > 1000);
 }
@@ -455,6 +475,23 @@ fn every_truncation_is_an_error_or_shows_the_same_disk() {
             );
         }
     }
+}
+
+#[test]
+fn data_that_the_file_has_lost_is_no_hole() {
+    let bench = Bench::new();
+    let Some(path) = bench.converted(&sample(20 * MIB), &["-o", "cluster_size=4096"]) else {
+        return;
+    };
+    let bytes = std::fs::read(&path).unwrap();
+    let cut = bytes.len() - 100;
+    assert_eq!(
+        read_through(&opened(bytes[..cut].to_vec()).unwrap())
+            .unwrap_err()
+            .kind(),
+        Kind::Truncated
+    );
+    assert!(check(&Memory(bytes[..cut].to_vec()), CAPACITY_LIMIT).map_or(true, |found| !found.is_sound()));
 }
 
 /// Reads all of a disk; how much there was.

@@ -23,11 +23,10 @@ pub fn check(file: &dyn Source, capacity_limit: u64) -> Result<Findings> {
     }
     let layout = Layout::read(file, capacity_limit)?;
     let mut map = Map {
-        megabytes: file.size().div_ceil(MIB),
-        used: Vec::new(),
+        length: file.size(),
+        used: vec![0; position(file.size().div_ceil(8 * MIB))],
         findings: Findings::default(),
     };
-    map.used.resize(position(map.megabytes.div_ceil(8)), 0);
     map.claim(0, MIB, "the header section");
     for region in &layout.regions.all {
         map.claim(region.start, region.end - region.start, "a region");
@@ -50,19 +49,19 @@ pub fn check(file: &dyn Source, capacity_limit: u64) -> Result<Findings> {
 
 /// The file's megabytes, a bit each.
 struct Map {
-    megabytes: u64,
+    length: u64,
     used: Vec<u8>,
     findings: Findings,
 }
 
 impl Map {
     fn claim(&mut self, at: u64, length: u64, what: &str) {
-        let end = at.saturating_add(length).div_ceil(MIB);
-        if end > self.megabytes {
+        let end = at.saturating_add(length);
+        if end > self.length {
             return self.findings.error(at, format!("{what} lies outside the file"));
         }
         let mut over = false;
-        for megabyte in at / MIB..end {
+        for megabyte in at / MIB..end.div_ceil(MIB) {
             let (byte, bit) = (&mut self.used[position(megabyte / 8)], 1 << (megabyte % 8));
             over |= *byte & bit != 0;
             *byte |= bit;

@@ -37,6 +37,10 @@ impl<S: Source> Disk<S> {
     fn data(&self, block: u64, at: u64, within: Range<u64>) -> Result<Option<Range<u64>>> {
         let base = block * self.layout.metadata.block;
         let (from, to) = (at + (within.start - base), at + (within.end - base));
+        // What the file has lost is no hole: reading it fails.
+        if to > self.file.size() {
+            return Ok(Some(within));
+        }
         let data = self.file.next_data(from)?.filter(|data| data.start < to);
         Ok(data.map(|data| base + (data.start.max(from) - at)..base + (data.end.min(to) - at)))
     }

@@ -45,6 +45,12 @@ impl Layout {
     pub(super) fn block(&self, file: &dyn Source, block: u64) -> Result<Block> {
         let (index, count) = (self.metadata.bat_index(block), self.metadata.bat_entries());
         let numbers = self.tables.numbers(file, self.regions.bat.start, count, index)?;
-        Block::parse(numbers[0])
+        match Block::parse(numbers[0])? {
+            Block::Present(at) if at >= file.size() => {
+                let reason = "a VHDX block lies outside the file";
+                Err(Error::new(Kind::Truncated, Place::Offset(at), reason))
+            }
+            block => Ok(block),
+        }
     }
 }

@@ -219,6 +219,10 @@ fn check_finds_blocks_outside_and_over_each_other() {
     assert!(found(first).unwrap().contains("over something"));
     assert!(found(metadata as u64 | 6).unwrap().contains("over something"));
     assert!(found(1 << 50 | 6).unwrap().contains("outside"));
+    assert!(found(u64::MAX << 20 | 6).unwrap().contains("outside"));
+
+    let cut = Memory(bytes[..bytes.len() - 100_000].to_vec());
+    assert!(!check(&cut, CAPACITY_LIMIT).unwrap().is_sound());
     assert!(found(first | 8).unwrap().contains("reserved"));
     assert!(found(first | 7).unwrap().contains("partial"));
     assert_eq!(found(2), None);
