@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use image::convert::{Options, Target, convert};
+use image::error::Kind;
 use image::vmdk::{self, Level};
 use ovf::package::{Index, Source};
 use packer::Error;
@@ -57,33 +58,19 @@ impl Arguments {
                 self.output.display()
             )));
         }
-        let policy = self.trust.policy()?;
         let progress = Progress::spinner("extracting");
-        let (location, mut source) = self.access.open(&self.package, Reading::Whole)?;
-        let target = self.format.map(Target::from);
-        let late = target.filter(|target| !matches!(target, Target::Raw | Target::StreamOptimized));
-        let mut extraction = Extraction::new(match (&self.disk, late) {
-            (None, _) => Wanted::Members(self.output.clone()),
-            (Some(which), Some(_)) => {
-                location.local()?;
-                Wanted::Place(which.clone())
+        let extracted = match self.format.map(Target::from) {
+            Some(target) if !matches!(target, Target::Raw | Target::StreamOptimized) => {
+                self.convert(target)?
             }
-            (Some(which), None) => Wanted::Disk {
-                which: which.clone(),
-                raw: target == Some(Target::Raw),
-                output: self.output.clone(),
+            Some(Target::Raw) => match self.take(true) {
+                // A VMDK whose directory stands at its head, as QEMU writes it, cannot be inflated as it comes.
+                Err(error) if is_unsupported(&error) && Location::of(&self.package)?.local().is_ok() => {
+                    self.convert(Target::Raw)?
+                }
+                taken => taken?,
             },
-        });
-        let verdict = judge_taking(&location, &mut source, &policy, &mut extraction)?;
-        if let Some(failure) = extraction.failure() {
-            return Err(failure.into());
-        }
-        accepted(&location, &verdict)?;
-        let extracted = match (late, extraction.place()) {
-            (Some(target), Some((member, capacity))) => {
-                vec![self.convert(&location, member, capacity, target)?]
-            }
-            _ => extraction.commit()?,
+            _ => self.take(false)?,
         };
         progress.finish();
         if json {
@@ -103,15 +90,48 @@ impl Arguments {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// From the member where it lies: no copy of the disk is made on the way.
-    fn convert(
-        &self,
-        package: &Location,
-        member: &str,
-        capacity: u64,
-        target: Target,
-    ) -> anyhow::Result<Extracted> {
-        let path = package.local()?;
+    /// In the pass that verifies.
+    fn take(&self, raw: bool) -> anyhow::Result<Vec<Extracted>> {
+        let (location, mut source) = self.access.open(&self.package, Reading::Whole)?;
+        let mut extraction = Extraction::new(match &self.disk {
+            None => Wanted::Members(self.output.clone()),
+            Some(which) => Wanted::Disk {
+                which: which.clone(),
+                raw,
+                output: self.output.clone(),
+            },
+        });
+        let verdict = judge_taking(&location, &mut source, &self.trust.policy()?, &mut extraction)?;
+        match extraction.failure() {
+            // A disk that is damaged is the package's fault, and not that of a file or program here.
+            Some(Error::Image(error)) if !matches!(error.kind(), Kind::Io | Kind::Unsupported) => {
+                return Err(Error::Refused(format!("{location}: {error}")).into());
+            }
+            Some(failure) => return Err(failure.into()),
+            None => {}
+        }
+        accepted(&location, &verdict)?;
+        Ok(extraction.commit()?)
+    }
+
+    /// After the verdict, from the member where it lies: no copy of the disk is made on the way.
+    fn convert(&self, target: Target) -> anyhow::Result<Vec<Extracted>> {
+        let location = Location::of(&self.package)?;
+        let path = location.local()?;
+        let mut extraction = Extraction::new(Wanted::Place(self.disk.clone().unwrap_or_default()));
+        let verdict = judge_taking(
+            &location,
+            &mut Source::open(path)?,
+            &self.trust.policy()?,
+            &mut extraction,
+        )?;
+        if let Some(failure) = extraction.failure() {
+            return Err(failure.into());
+        }
+        accepted(&location, &verdict)?;
+        let Some((member, capacity)) = extraction.place() else {
+            bail!(Error::Refused("the package has no descriptor".to_owned()));
+        };
         let (file, offset, length) = place_of(path, member)?;
         let disk = vmdk::Disk::open(Section::open(&file, offset, length)?, capacity)?;
         let options = Options {
@@ -124,11 +144,15 @@ impl Arguments {
         convert(&disk, output.file(), &options, &mut |_| {})?;
         let bytes = output.file().metadata()?.len();
         output.commit()?;
-        Ok(Extracted {
+        Ok(vec![Extracted {
             path: self.output.clone(),
             bytes,
-        })
+        }])
     }
+}
+
+fn is_unsupported(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Error::Image(error)) if error.kind() == Kind::Unsupported)
 }
 
 /// The file that holds a member's bytes, and where.
