@@ -92,7 +92,7 @@ impl<R: Read> Stream<R> {
                 "the VMDK has bytes between its descriptor and its grains",
             );
         }
-        let descriptor = Descriptor::parse(text).map_err(|e| e.at(Place::Offset(SECTOR)))?;
+        let descriptor = Descriptor::parse_alone(text).map_err(|e| e.at(Place::Offset(SECTOR)))?;
         if descriptor.create_type != "streamOptimized" {
             return refuse(
                 Kind::Unsupported,
