@@ -30,6 +30,8 @@ pub struct Plan<'a> {
     disks: Vec<PlannedDisk>,
     components: Vec<Component>,
     level: Level,
+    /// Whether a bill of materials is written.
+    listed: bool,
 }
 
 struct PlannedDisk {
@@ -91,6 +93,7 @@ impl<'a> Plan<'a> {
             disks: Vec::new(),
             components: Vec::new(),
             level: Level::Default,
+            listed: true,
         };
         let inputs = match &recipe.debian {
             Some(debian) => Some((
@@ -112,6 +115,15 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn at_level(self, level: Level) -> Self {
         Self { level, ..self }
+    }
+
+    /// The same without a bill of materials: of images that other people made nobody here knows what they hold.
+    #[must_use]
+    pub fn unlisted(self) -> Self {
+        Self {
+            listed: false,
+            ..self
+        }
     }
 
     fn add_disk(&mut self, disk: &Disk, inputs: Option<&(Lock, Cache)>) -> Result<()> {
@@ -216,7 +228,7 @@ impl<'a> Plan<'a> {
             &self.components,
         );
         output.commit()?;
-        let bill_of_materials = (!self.components.is_empty()).then_some(bill_of_materials);
+        let bill_of_materials = self.listed.then_some(bill_of_materials);
         if let Some(path) = &bill_of_materials {
             write_whole(path, &bom)?;
         }

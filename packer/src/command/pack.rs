@@ -116,7 +116,7 @@ impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         let signer = self.signer.open(self.sign.as_deref())?;
         let recipe = self.machine()?.recipe()?;
-        let plan = Plan::new(&recipe, signer)?.at_level(self.level.into());
+        let plan = Plan::new(&recipe, signer)?.at_level(self.level.into()).unlisted();
         let progress = Progress::bytes("packing");
         let built = plan.write(&self.output, &mut |step: Step<'_>| {
             progress.say(step.disk);
