@@ -73,6 +73,7 @@ pub use self::vmware::{BootOrder, IpAssignment, StorageGroup};
 
 pub use self::element::section_name;
 use self::element::{Faults, Section, sections};
+pub(crate) use self::element::{attribute, is_envelope};
 use crate::error::{Error, Kind, quoted};
 use crate::xml::{Document, Element, Origin, Position, Writer};
 

@@ -76,8 +76,11 @@ pub struct BuiltMember {
     pub bytes: u64,
 }
 
-/// Cores that compress at most; more would wait for the one that writes.
-const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
+/// The cores of this machine. Who packs and unpacks disks takes no more of them than are of use.
+#[must_use]
+pub fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
 
 impl<'a> Plan<'a> {
     /// Gathers and makes all inputs; writes nothing but to the package cache and temporary files.
@@ -304,9 +307,7 @@ impl PlannedDisk {
         let [a, b, c, d, ..] = *self.seed.child("content").as_bytes();
         let options = vmdk::Options {
             level,
-            threads: std::thread::available_parallelism()
-                .unwrap_or(NonZeroUsize::MIN)
-                .min(MAX_THREADS),
+            threads: cores(),
             // The two highest values mean "changed" and "none" to VMware's tools.
             content_id: Some(u32::from_le_bytes([a, b, c, d]) & 0x7fff_ffff),
             file_name: self.member.to_string(),

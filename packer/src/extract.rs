@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use image::vmdk;
@@ -13,6 +12,7 @@ use ovf::descriptor::{Compression, Descriptor};
 use ovf::package::MemberName;
 use ovf::verify::Taker;
 
+use crate::build::cores;
 use crate::error::{Error, Result};
 use crate::output::Output;
 
@@ -37,10 +37,11 @@ pub enum Wanted {
 /// What was taken so far.
 pub struct Extraction {
     wanted: Wanted,
-    threads: NonZeroUsize,
     /// The member of the wanted disk and its capacity in bytes, once the descriptor was read.
     disk: Option<(String, u64)>,
     outputs: Vec<Taken>,
+    /// Folders that were made, the outermost first.
+    folders: Vec<PathBuf>,
     failure: Option<Error>,
 }
 
@@ -70,18 +71,15 @@ fn whole(bytes: &mut dyn Read, path: &Path) -> Result<Vec<u8>> {
     Ok(all)
 }
 
-const THREADS_LIMIT: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not zero");
-
 impl Extraction {
     /// Takes nothing yet.
     #[must_use]
     pub fn new(wanted: Wanted) -> Self {
-        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self {
             wanted,
-            threads: threads.min(THREADS_LIMIT),
             disk: None,
             outputs: Vec::new(),
+            folders: Vec::new(),
             failure: None,
         }
     }
@@ -90,15 +88,15 @@ impl Extraction {
     ///
     /// # Errors
     /// The disk that was wanted is not in the package; a name cannot be given.
-    pub fn commit(self) -> Result<Vec<Extracted>> {
-        if let Some(failure) = self.failure {
+    pub fn commit(mut self) -> Result<Vec<Extracted>> {
+        if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        if self.outputs.is_empty() && !matches!(self.wanted, Wanted::Place(_)) {
+        if self.outputs.is_empty() {
             return Err(Error::Refused("the disk's file is not in the package".to_owned()));
         }
         let mut extracted = Vec::new();
-        for taken in self.outputs {
+        for taken in self.outputs.drain(..) {
             taken.output.commit()?;
             extracted.push(Extracted {
                 path: taken.path,
@@ -172,6 +170,11 @@ impl Extraction {
 
     fn copy(&mut self, path: &Path, bytes: &mut dyn Read) -> Result<()> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            let new: Vec<_> = folder
+                .ancestors()
+                .take_while(|it| !it.as_os_str().is_empty() && !it.exists())
+                .collect();
+            self.folders.extend(new.into_iter().rev().map(Path::to_owned));
             std::fs::create_dir_all(folder).map_err(Error::io(folder, "make the folder"))?;
         }
         let mut output = Output::create(path)?;
@@ -184,7 +187,7 @@ impl Extraction {
     fn unpack(&mut self, path: &Path, bytes: &mut dyn Read, capacity: u64) -> Result<()> {
         let mut output = Output::create(path)?;
         let file: &File = output.file();
-        vmdk::extract(bytes, capacity, file, self.threads, &mut |_| {})?;
+        vmdk::extract(bytes, capacity, file, cores(), &mut |_| {})?;
         let length = output
             .file()
             .metadata()
@@ -200,6 +203,15 @@ impl Extraction {
             path: path.to_owned(),
             bytes,
         });
+    }
+}
+
+impl Drop for Extraction {
+    /// A folder that nothing was put into goes again; one that holds something stays by itself.
+    fn drop(&mut self) {
+        for folder in self.folders.iter().rev() {
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 }
 

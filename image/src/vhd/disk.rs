@@ -12,9 +12,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Footer;
-use super::footer::{self, Form, u32_be};
+use super::footer::{self, Form};
 use super::header::{self, Header};
 use crate::error::{Error, Kind, Place, Result};
+use crate::field::u32_be;
 use crate::source::{SECTOR, Slots, Source, check_range, length, read};
 
 /// Bitmaps in memory: of 128 MiB of a usual disk, at most 4 MiB.

@@ -2,7 +2,7 @@
 
 use super::{CAPACITY_LIMIT, Geometry};
 use crate::error::{Error, Kind, Place, Result};
-use crate::field::{put, u16_le, u32_le, u64_le};
+use crate::field::{put, u16_le, u32_be, u64_be};
 use crate::guid::Guid;
 use crate::source::SECTOR;
 
@@ -151,14 +151,6 @@ impl Footer {
 pub(super) fn checksum(block: &[u8], own: usize) -> u32 {
     let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
     !(sum(&block[..own]) + sum(&block[own + 4..]))
-}
-
-pub(super) fn u32_be(block: &[u8], at: usize) -> u32 {
-    u32_le(block, at).swap_bytes()
-}
-
-pub(super) fn u64_be(block: &[u8], at: usize) -> u64 {
-    u64_le(block, at).swap_bytes()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The dynamic header: where a dynamic VHD's block allocation table is, and how large its blocks are.
 
-use super::footer::{NOWHERE, checksum, u32_be, u64_be};
+use super::footer::{NOWHERE, checksum};
 use crate::error::{Error, Kind, Place, Result};
-use crate::field::put;
+use crate::field::{put, u32_be, u64_be};
 use crate::source::SECTOR;
 
 pub(super) const LENGTH: usize = 1024;

@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
+use super::grain::GRAIN;
 use super::header::Header;
-use super::pipeline::GRAIN;
 use super::writer::{Options, Written, content_id};
 use super::{CAPACITY_LIMIT, TABLE_ENTRIES, TABLE_SECTORS};
 use crate::error::{Error, Kind, Place, Result};

@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::num::NonZeroUsize;
 
+use super::grain::{self, GRAIN};
 use super::header::Header;
 use super::level::Level;
 use super::marker::Marker;
-use super::pipeline::{self, GRAIN, Packed};
 use super::text::{Adapter, Text};
 use super::{CAPACITY_LIMIT, TABLE_ENTRIES, TABLE_SECTORS};
 use crate::error::{Error, Kind, Place, Result};
+use crate::pipeline;
 use crate::source::{Progress, SECTOR, Source};
 
 /// How a disk is written.
@@ -91,10 +92,11 @@ pub fn write(
     };
     pipeline::run(
         source,
-        options.level.deflate(),
+        GRAIN,
         options.threads.get(),
-        &mut |packed: Packed| {
-            for (index, bytes) in &packed.grains {
+        &|| Ok(grain::packer(options.level.deflate())),
+        &mut |packed| {
+            for (index, bytes) in &packed.blocks {
                 stream.grain(*index, bytes)?;
             }
             // Grains round stretches of data up.

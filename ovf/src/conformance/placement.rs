@@ -2,7 +2,7 @@
 //! is not.
 
 use super::{Findings, Rule};
-use crate::descriptor::{Dialect, Hardware, STRINGS, section_name};
+use crate::descriptor::{Dialect, Hardware, STRINGS, attribute, is_envelope, section_name};
 use crate::xml::{Document, Element};
 
 const PLACEMENT: Rule = Rule::error("descriptor.placement", "Each section stands on a level that it is for.")
@@ -86,8 +86,7 @@ const SECTIONS: &[(&str, &[Level])] = {
     ]
 };
 
-/// Vendors' sections that are understood, by namespace and the end of their names: they are read, or carry nothing that
-/// a deployment depends on.
+/// The namespaces of vendors' sections that are understood: they are read, or carry nothing that a deployment depends on.
 const UNDERSTOOD: &[&str] = &["http://www.vmware.com/schema/ovf", STRINGS];
 
 pub(super) fn check(document: &Document, findings: &mut Findings) {
@@ -103,27 +102,19 @@ pub(super) fn check(document: &Document, findings: &mut Findings) {
 }
 
 fn version(root: Element<'_>, dialect: Dialect, findings: &mut Findings) {
-    let is_version = |name: &&crate::xml::Attribute| {
-        let of_envelope = name
-            .name
-            .namespace
-            .as_deref()
-            .is_none_or(|it| Dialect::of_namespace(it).is_some());
-        name.name.local == "version" && of_envelope
-    };
-    let Some(version) = root.attributes().iter().find(is_version) else {
+    let Some(version) = attribute(root, "version") else {
         return;
     };
     let fits = match dialect {
-        Dialect::V0_9 => version.value.starts_with("0.9"),
-        Dialect::V1 => version.value.starts_with("1."),
-        Dialect::V2 => version.value.starts_with('2'),
+        Dialect::V0_9 => version.starts_with("0.9"),
+        Dialect::V1 => version.starts_with("1."),
+        Dialect::V2 => version.starts_with('2'),
         Dialect::Ovirt => true,
     };
     if !fits {
         let message = format!(
             "version {:?} is not one of {}",
-            version.value,
+            version,
             root.namespace().unwrap_or_default()
         );
         findings.at(&VERSION, root, message);
@@ -133,9 +124,7 @@ fn version(root: Element<'_>, dialect: Dialect, findings: &mut Findings) {
 fn level(parent: Element<'_>, here: Level, findings: &mut Findings) {
     for child in parent.children() {
         let name = section_name(child);
-        let standard = child
-            .namespace()
-            .is_none_or(|it| Dialect::of_namespace(it).is_some());
+        let standard = is_envelope(child);
         match (standard, name) {
             (true, "VirtualSystem") => {
                 info(child, findings);
@@ -226,16 +215,7 @@ fn is_foreign(namespace: &str) -> bool {
 
 /// `ovf:required`: true unless said otherwise.
 fn is_required(element: Element<'_>) -> bool {
-    let of_envelope = |name: &crate::xml::Name| {
-        name.namespace
-            .as_deref()
-            .is_none_or(|it| Dialect::of_namespace(it).is_some())
-    };
-    let required = element
-        .attributes()
-        .iter()
-        .find(|it| it.name.local == "required" && of_envelope(&it.name));
-    !required.is_some_and(|it| matches!(it.value.trim(), "false" | "0"))
+    !matches!(attribute(element, "required").map(str::trim), Some("false" | "0"))
 }
 
 fn info(element: Element<'_>, findings: &mut Findings) {

@@ -54,7 +54,10 @@ impl<'a> Section<'a> {
 
     /// `ovf:required`: true unless said otherwise.
     pub(super) fn is_required(&self) -> bool {
-        !matches!(attribute(self.element, "required"), Some("false" | "0"))
+        !matches!(
+            attribute(self.element, "required").map(str::trim),
+            Some("false" | "0")
+        )
     }
 }
 
@@ -79,7 +82,7 @@ pub(super) fn sections(parent: Element<'_>) -> impl Iterator<Item = Section<'_>>
 }
 
 /// Whether an element is the standard's: in an envelope namespace, or in none (0.9 and oVirt leave children bare).
-pub(super) fn is_envelope(element: Element<'_>) -> bool {
+pub(crate) fn is_envelope(element: Element<'_>) -> bool {
     element
         .namespace()
         .is_none_or(|namespace| Dialect::of_namespace(namespace).is_some())
@@ -108,7 +111,7 @@ pub(super) fn optional_text(parent: Element<'_>, name: &'static str) -> Option<T
 }
 
 /// The value of the standard's attribute `name`, with prefix or bare.
-pub(super) fn attribute<'a>(element: Element<'a>, name: &str) -> Option<&'a str> {
+pub(crate) fn attribute<'a>(element: Element<'a>, name: &str) -> Option<&'a str> {
     element
         .attributes()
         .iter()

@@ -1,4 +1,4 @@
-//! EncryptionSection: which parts of the package are encrypted, and how (DSP0243 2.x, 9.17; W3C XML Encryption 1.1).
+//! EncryptionSection: which parts of the package are encrypted, and how (DSP0243 2.x, 9.16; W3C XML Encryption 1.1).
 
 use super::element::child_text;
 use super::text::Text;

@@ -1,4 +1,4 @@
-//! InstallSection: a system that must boot once to install itself (DSP0243 9.9).
+//! InstallSection: a system that must boot once to install itself (DSP0243 9.10).
 
 use super::element::{Faults, boolean, child_text, number};
 use super::text::Text;

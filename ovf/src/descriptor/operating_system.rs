@@ -1,4 +1,4 @@
-//! OperatingSystemSection: the guest's system (DSP0243 9.12).
+//! OperatingSystemSection: the guest's system (DSP0243 9.9).
 
 use super::VMW;
 use super::attributes::Attributes;

@@ -1,4 +1,4 @@
-//! PlacementGroupSection and PlacementSection: which systems belong together or apart (DSP0243 2.x, 9.15 and 9.16).
+//! PlacementGroupSection and PlacementSection: which systems belong together or apart (DSP0243 2.x, 9.15).
 
 use super::element::{Faults, child_text, optional_text, owned, required};
 use super::text::Text;

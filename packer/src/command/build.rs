@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -46,32 +46,33 @@ impl Arguments {
         let progress = Progress::spinner("gathering Debian packages, making disks");
         let plan = Plan::new(&recipe, signer)?.at_level(self.level.into());
         progress.finish();
-        let progress = Progress::bytes("packing");
-        let built = plan.write(&self.output, &mut |step: Step<'_>| {
-            progress.say(step.disk);
-            progress.set(step.done, step.total);
-        })?;
-        progress.finish();
-        if json {
-            report::print_json(&json!({
-                "package": self.output,
-                "bytes": built.bytes,
-                "signed": built.signed,
-                "bill_of_materials": built.bill_of_materials,
-                "members": built.members.iter().map(|m| json!({ "name": m.name, "bytes": m.bytes })).collect::<Vec<_>>(),
-            }))?;
-        } else {
-            let signed = if built.signed { "signed" } else { "not signed" };
-            let mut text = format!(
-                "{}  {} ({signed})\n",
-                self.output.display(),
-                report::size(built.bytes)
-            );
-            if let Some(path) = &built.bill_of_materials {
-                text.push_str(&format!("{}  bill of materials\n", path.display()));
-            }
-            report::print(&text)?;
-        }
-        Ok(ExitCode::SUCCESS)
+        write(&plan, &self.output, json)
     }
+}
+
+/// Writes a package, and tells of it.
+pub(super) fn write(plan: &Plan<'_>, output: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let progress = Progress::bytes("packing");
+    let built = plan.write(output, &mut |step: Step<'_>| {
+        progress.say(step.disk);
+        progress.set(step.done, step.total);
+    })?;
+    progress.finish();
+    if json {
+        report::print_json(&json!({
+            "package": output,
+            "bytes": built.bytes,
+            "signed": built.signed,
+            "bill_of_materials": built.bill_of_materials,
+            "members": built.members.iter().map(|m| json!({ "name": m.name, "bytes": m.bytes })).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        let signed = if built.signed { "signed" } else { "not signed" };
+        let mut text = format!("{}  {} ({signed})\n", output.display(), report::size(built.bytes));
+        if let Some(path) = &built.bill_of_materials {
+            text.push_str(&format!("{}  bill of materials\n", path.display()));
+        }
+        report::print(&text)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,3 @@
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,6 +8,7 @@ use image::error::Kind;
 use image::vmdk::{self, Level};
 use ovf::package::{Index, Source};
 use packer::Error;
+use packer::build::cores;
 use packer::extract::{Extracted, Extraction, Wanted};
 use packer::location::{Location, Reading};
 use packer::output::Output;
@@ -137,7 +137,7 @@ impl Arguments {
         let options = Options {
             target,
             level: Level::Default,
-            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            threads: cores(),
             file_name: "disk.vmdk".to_owned(),
         };
         let mut output = Output::create(&self.output)?;

@@ -2,14 +2,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use packer::build::{Plan, Step};
+use packer::build::Plan;
 use packer::pack::{GuestSystem, Machine, SYSTEMS};
 use packer::recipe::ByteSize;
-use serde_json::json;
 
 use super::disk::Effort;
-use crate::progress::Progress;
-use crate::report;
 use crate::signer::SignerArguments;
 
 /// Make an OVA from disk images, without a recipe
@@ -117,28 +114,7 @@ impl Arguments {
         let signer = self.signer.open(self.sign.as_deref())?;
         let recipe = self.machine()?.recipe()?;
         let plan = Plan::new(&recipe, signer)?.at_level(self.level.into()).unlisted();
-        let progress = Progress::bytes("packing");
-        let built = plan.write(&self.output, &mut |step: Step<'_>| {
-            progress.say(step.disk);
-            progress.set(step.done, step.total);
-        })?;
-        progress.finish();
-        if json {
-            report::print_json(&json!({
-                "package": self.output,
-                "bytes": built.bytes,
-                "signed": built.signed,
-                "members": built.members.iter().map(|m| json!({ "name": m.name, "bytes": m.bytes })).collect::<Vec<_>>(),
-            }))?;
-        } else {
-            let signed = if built.signed { "signed" } else { "not signed" };
-            report::print(&format!(
-                "{}  {} ({signed})\n",
-                self.output.display(),
-                report::size(built.bytes)
-            ))?;
-        }
-        Ok(ExitCode::SUCCESS)
+        super::build::write(&plan, &self.output, json)
     }
 
     fn machine(&self) -> anyhow::Result<Machine> {

@@ -1,4 +1,3 @@
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,6 +7,7 @@ use image::convert::{Options, Target, convert};
 use image::open::check;
 use image::source::Source as _;
 use image::vmdk::Level;
+use packer::build::cores;
 use packer::output::Output;
 use serde_json::json;
 
@@ -92,9 +92,6 @@ impl From<Effort> for Level {
     }
 }
 
-/// Cores that compress at most; more would wait for the one that writes.
-const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
-
 impl Arguments {
     pub(super) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         let target = match self.to.or(by_name(&self.output)) {
@@ -120,9 +117,7 @@ impl Arguments {
         let options = Options {
             target,
             level: self.level.into(),
-            threads: std::thread::available_parallelism()
-                .unwrap_or(NonZeroUsize::MIN)
-                .min(MAX_THREADS),
+            threads: cores(),
             file_name: "disk.vmdk".to_owned(),
         };
         let mut output = Output::create(&self.output)?;
