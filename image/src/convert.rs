@@ -1,12 +1,13 @@
 //! Any disk into any format that can be written: allocated extents only, nothing kept between.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Read};
 use std::num::NonZeroUsize;
 
 use crate::error::{Error, Place, Result};
-use crate::source::{Progress, Source, write_raw};
-use crate::vmdk::Level;
+use crate::feed::{Feed, Scan};
+use crate::source::{Progress, Source, write_raw_feed};
+use crate::vmdk::{Grains, Level, Stream};
 use crate::{qcow2, vhd, vmdk};
 
 /// What a disk becomes.
@@ -48,7 +49,7 @@ pub struct Options {
     pub target: Target,
     /// How hard it is compressed, where it is.
     pub level: Level,
-    /// Threads that compress. The output does not depend on their number.
+    /// Threads that read, inflate and compress. The output does not depend on their number.
     pub threads: NonZeroUsize,
     /// The file's own name, for formats that repeat it: printable ASCII without quotes.
     pub file_name: String,
@@ -61,42 +62,67 @@ const BUFFER: usize = 1 << 20;
 ///
 /// # Errors
 /// Those of the target's writer: disks that it cannot hold, and whatever reading and writing give.
+/// [`Kind::Changed`](crate::error::Kind::Changed) if the source did not stay as it was.
 pub fn convert(
     source: &dyn Source,
-    file: &mut File,
+    file: &File,
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<u64> {
+    write(&mut Scan::new(source), file, options, progress)
+}
+
+/// Writes the disk inside the streamOptimized VMDK `input` into `file`, an empty one, in one pass: the calling thread reads
+/// and proves the stream, others inflate it, and compress it where the target wants that. Gives the disk's size in bytes.
+///
+/// `capacity_limit` is the largest disk in bytes that the caller expects. Until this has returned without an error, what
+/// `file` got is not to be trusted: a stream proves itself sound with its last byte.
+///
+/// # Errors
+/// As [`Stream::open`] and [`Stream::next_grain`], and those of the target's writer.
+pub fn extract(input: impl Read, capacity_limit: u64, file: &File, options: &Options) -> Result<u64> {
+    let stream = Stream::open(input, capacity_limit)?;
+    write(&mut Grains::new(stream), file, options, &mut |_| {})
+}
+
+fn write<'a>(
+    feed: &mut dyn Feed<'a>,
+    file: &File,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<u64> {
+    let threads = options.threads;
     let stream = vmdk::Options {
         level: options.level,
-        threads: options.threads,
+        threads,
         file_name: options.file_name.clone(),
         ..vmdk::Options::default()
     };
-    let clusters = |packing| qcow2::Options {
-        packing,
-        threads: options.threads,
+    let clusters = |packing| qcow2::Options { packing, threads };
+    let blocks = |form| vhd::Options {
+        form,
+        threads,
+        id: None,
     };
-    let blocks = |form| vhd::Options { form, id: None };
     Ok(match options.target {
         Target::Raw => {
-            write_raw(source, file)?;
-            source.size()
+            write_raw_feed(feed, file, threads, progress)?;
+            feed.size()
         }
         Target::StreamOptimized => {
             let mut sink = BufWriter::with_capacity(BUFFER, file);
-            let written = vmdk::write(source, &mut sink, &stream, progress)?;
+            let written = vmdk::write_feed(feed, &mut sink, &stream, progress)?;
             sink.into_inner()
                 .map_err(|e| Error::io(Place::Whole, "write", e.into_error()))?;
             written.capacity
         }
-        Target::MonolithicSparse => vmdk::write_sparse(source, file, &stream, progress)?.capacity,
-        Target::Qcow2 => qcow2::write(source, file, &clusters(qcow2::Packing::Plain), progress)?.capacity,
+        Target::MonolithicSparse => vmdk::write_sparse_feed(feed, file, &stream, progress)?.capacity,
+        Target::Qcow2 => qcow2::write_feed(feed, file, &clusters(qcow2::Packing::Plain), progress)?.capacity,
         Target::CompressedQcow2 => {
             let packing = qcow2::Packing::Zlib(options.level.number());
-            qcow2::write(source, file, &clusters(packing), progress)?.capacity
+            qcow2::write_feed(feed, file, &clusters(packing), progress)?.capacity
         }
-        Target::FixedVhd => vhd::write(source, file, &blocks(vhd::Form::Fixed), progress)?.capacity,
-        Target::DynamicVhd => vhd::write(source, file, &blocks(vhd::Form::Dynamic), progress)?.capacity,
+        Target::FixedVhd => vhd::write_feed(feed, file, &blocks(vhd::Form::Fixed), progress)?.capacity,
+        Target::DynamicVhd => vhd::write_feed(feed, file, &blocks(vhd::Form::Dynamic), progress)?.capacity,
     })
 }

@@ -47,6 +47,8 @@ pub enum Kind {
     ModuleCycle,
     /// Contents that should be equal are not.
     Differs,
+    /// Input was changed while it was read.
+    Changed,
 }
 
 impl Kind {
@@ -65,6 +67,7 @@ impl Kind {
             Self::ModuleMissing => "image.module-missing",
             Self::ModuleCycle => "image.module-cycle",
             Self::Differs => "image.differs",
+            Self::Changed => "image.changed",
         }
     }
 }

@@ -23,6 +23,7 @@ mod cache;
 pub mod compare;
 pub mod convert;
 pub mod error;
+mod feed;
 mod field;
 pub mod finding;
 pub mod format;
@@ -50,4 +51,5 @@ pub mod grub;
 pub mod initramfs;
 pub mod modules;
 
+pub use convert::{convert, extract};
 pub use open::open;

@@ -97,6 +97,12 @@ impl Source for Disk {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         self.source.read_at(offset, buffer)
     }
+
+    fn settled(&self) -> Result<()> {
+        self.source
+            .settled()
+            .map_err(|e| e.at(place(&self.description.path)))
+    }
 }
 
 /// Opens the image at `path`, and what lies beneath it.
@@ -114,6 +120,26 @@ pub fn open(path: &Path, options: &Options) -> Result<Disk> {
     };
     let (file, format) = identified(path, options)?;
     chain.open(file, path, format, options.capacity_limit)
+}
+
+/// The raw disk inside an image that is part of something larger, by what its bytes tell; what needs other files is refused.
+///
+/// # Errors
+/// [`Kind::Unsupported`] for what is no image of a known format; else as the format's own `open`.
+pub fn inside(image: impl Source + 'static, capacity_limit: u64) -> Result<Box<dyn Source>> {
+    Ok(match Format::detect(&image)? {
+        Some(Format::Qcow2) => {
+            let alone = qcow2::Companions::default();
+            Box::new(qcow2::Disk::open(image, capacity_limit, alone)?)
+        }
+        Some(Format::Vhdx) => Box::new(vhdx::Disk::open(image, capacity_limit)?),
+        Some(Format::Vmdk) => Box::new(vmdk::Disk::open(image, capacity_limit)?),
+        Some(Format::Vhd) => Box::new(vhd::Disk::open(image, capacity_limit)?),
+        Some(Format::Raw) | None => {
+            let reason = "no disk image of a known format";
+            return Err(Error::new(Kind::Unsupported, Place::Whole, reason));
+        }
+    })
 }
 
 /// Proves the structure of the image at `path`; what lies beneath it isn't looked at.

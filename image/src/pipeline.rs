@@ -1,112 +1,168 @@
 //! A disk's data cut into blocks that are packed on several threads and handed on in order.
 //!
-//! Blocks that hold nothing but zeros are left out. The data is cut into jobs of about half a megabyte. Job `n` goes to
+//! Blocks that hold nothing but zeros are left out. The data comes in jobs of about half a megabyte. Job `n` goes to
 //! worker `n % workers`, and results are taken from the workers in the same turn: order needs no sorting, queues hold two
-//! jobs a worker, and memory stays at a few megabytes a worker. What a block is packed to depends on its bytes alone.
+//! jobs a worker, and memory stays below 48 MiB. What a block is packed to depends on its bytes alone.
 
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::error::{Error, Kind, Place, Result};
-use crate::source::{Source, is_zero};
+use crate::feed::{Feed, JOB, Job};
+use crate::source::{Progress, is_zero, length};
 
-const JOB: u64 = 512 << 10;
 const QUEUE: usize = 2;
 const WORKER_LIMIT: usize = 16;
+/// Bytes in memory for jobs on their way.
+const BUDGET: u64 = 48 << 20;
 
-/// A job's outcome.
-pub(crate) struct Packed<T> {
-    /// Blocks that hold data: each one's index on the disk, and what it was packed to.
-    pub(crate) blocks: Vec<(u64, T)>,
-    /// Bytes of the source that the job has covered.
-    pub(crate) covered: u64,
+/// A job's bytes.
+pub(crate) struct Filled {
+    start: u64,
+    /// Bytes of the disk. The buffer goes on with zeros to the end of the last block.
+    known: usize,
+    block: usize,
+    buffer: Vec<u8>,
+    /// The numbers of blocks in the buffer that hold anything but zeros.
+    held: Vec<usize>,
+    spare: Spare,
 }
 
-/// Packs one whole block of the given index. Each worker has its own.
-pub(crate) type Packer<T> = Box<dyn FnMut(u64, &[u8]) -> Result<T>>;
+/// Buffers that have been used.
+type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
 
-/// Packs all data of `source`, in blocks of `block` bytes, and hands it to `sink` in the disk's order.
-pub(crate) fn run<T: Send>(
-    source: &dyn Source,
+impl Filled {
+    fn new(job: Job<'_>, block: usize, spare: &Spare) -> Result<Self> {
+        let known = length(job.range.end - job.range.start);
+        let used = spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut filled = Self {
+            start: job.range.start,
+            known,
+            block,
+            buffer: used.unwrap_or_default(),
+            held: Vec::new(),
+            spare: Arc::clone(spare),
+        };
+        let buffer = &mut filled.buffer;
+        buffer.resize(known.next_multiple_of(block), 0);
+        (job.fill)(&mut buffer[..known])?;
+        buffer[known..].fill(0);
+        let blocks = buffer.chunks_exact(block).enumerate();
+        filled.held = blocks
+            .filter(|(_, block)| !is_zero(block))
+            .map(|(number, _)| number)
+            .collect();
+        Ok(filled)
+    }
+
+    /// The whole blocks that hold data: each one's index on the disk, and its bytes.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let first = self.start / self.block as u64;
+        let bytes = |number: usize| &self.buffer[number * self.block..(number + 1) * self.block];
+        self.held
+            .iter()
+            .map(move |&number| (first + number as u64, bytes(number)))
+    }
+
+    /// The same as long stretches, by their offsets on the disk, which none of them outruns.
+    pub(crate) fn stretches(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let runs = self.held.chunk_by(|a, b| a + 1 == *b);
+        let bounds = |run: &[usize]| -> Range<usize> {
+            run[0] * self.block..((run[run.len() - 1] + 1) * self.block).min(self.known)
+        };
+        runs.map(bounds)
+            .map(|bounds| (self.start + bounds.start as u64, &self.buffer[bounds]))
+    }
+}
+
+impl Drop for Filled {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        self.spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(buffer);
+    }
+}
+
+/// Packs a job's blocks. Each worker has its own.
+pub(crate) type Packer<'p, T> = Box<dyn FnMut(Filled) -> Result<T> + 'p>;
+
+/// Packs all data of `feed`, in blocks of `block` bytes, and hands it to `sink` in the disk's order.
+pub(crate) fn run<'a, 'p, T: Send>(
+    feed: &mut dyn Feed<'a>,
     block: u64,
     workers: usize,
-    packer: &(dyn Fn() -> Result<Packer<T>> + Sync),
-    sink: &mut dyn FnMut(Packed<T>) -> Result<()>,
+    packer: &(dyn Fn() -> Result<Packer<'p, T>> + Sync),
+    sink: &mut dyn FnMut(T) -> Result<()>,
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<()> {
-    let workers = workers.clamp(1, WORKER_LIMIT);
+    // A job is in memory as it was read and as it was packed; a hostile stream makes more of it than of the disk.
+    let affordable = BUDGET / (3 * QUEUE as u64 * block.max(JOB));
+    let workers = workers.clamp(1, WORKER_LIMIT.min(length(affordable).max(1)));
+    let mut report = Progress {
+        done: 0,
+        total: feed.total()?,
+    };
+    let spare = Spare::default();
     thread::scope(|scope| {
-        let lanes: Vec<Lane<T>> = (0..workers)
+        let lanes: Vec<Lane<'a, T>> = (0..workers)
             .map(|_| {
                 let (jobs, todo) = sync_channel(QUEUE);
                 let (done, results) = sync_channel(QUEUE);
-                scope.spawn(move || work(source, block, packer, &todo, &done));
+                let spare = &spare;
+                scope.spawn(move || work(length(block), packer, spare, &todo, &done));
                 Lane { jobs, results }
             })
             .collect();
-        let mut jobs = Jobs {
-            source,
-            block,
-            run: 0..0,
-        };
-        let (mut sent, mut taken) = (0, 0);
+        // What each job on its way covers.
+        let mut covered = std::collections::VecDeque::new();
+        let (mut sent, mut end) = (0, None);
         loop {
-            while sent < taken + workers * QUEUE {
-                let Some(job) = jobs.next()? else { break };
+            while end.is_none() && covered.len() < workers * QUEUE {
+                let job = match feed.next(block) {
+                    Ok(Some(job)) => job,
+                    // What the workers meet lies before what the feed met.
+                    ended => {
+                        end = Some(ended.map(|_| ()));
+                        break;
+                    }
+                };
+                covered.push_back(job.range.end - job.range.start);
                 lanes[sent % workers].jobs.send(job).map_err(|_| worker_died())?;
                 sent += 1;
             }
-            if taken == sent {
-                return Ok(());
-            }
-            let result = lanes[taken % workers].results.recv();
+            let turn = sent - covered.len();
+            let Some(covered) = covered.pop_front() else {
+                return end.unwrap_or(Ok(())).and_then(|()| feed.finish());
+            };
+            let result = lanes[turn % workers].results.recv();
             sink(result.map_err(|_| worker_died())??)?;
-            taken += 1;
+            // Blocks round stretches of data up.
+            report.done = (report.done + covered).min(report.total);
+            progress(report);
         }
     })
 }
 
-struct Lane<T> {
-    jobs: SyncSender<Range<u64>>,
-    results: Receiver<Result<Packed<T>>>,
+struct Lane<'a, T> {
+    jobs: SyncSender<Job<'a>>,
+    results: Receiver<Result<T>>,
 }
 
 fn worker_died() -> Error {
     Error::new(Kind::Io, Place::Whole, "a packing thread ended early")
 }
 
-/// The blocks that hold data, cut into ranges of block numbers.
-struct Jobs<'a> {
-    source: &'a dyn Source,
-    block: u64,
-    /// What is left of the stretch being cut.
-    run: Range<u64>,
-}
-
-impl Jobs<'_> {
-    fn next(&mut self) -> Result<Option<Range<u64>>> {
-        if self.run.is_empty() {
-            // Two stretches may share a block: the second begins after it.
-            let Some(data) = self.source.next_data(self.run.end * self.block)? else {
-                return Ok(None);
-            };
-            self.run = data.start / self.block..data.end.div_ceil(self.block);
-        }
-        let most = (JOB / self.block).max(1);
-        let job = self.run.start..self.run.end.min(self.run.start + most);
-        self.run.start = job.end;
-        Ok(Some(job))
-    }
-}
-
-fn work<T>(
-    source: &dyn Source,
-    block: u64,
-    packer: &(dyn Fn() -> Result<Packer<T>> + Sync),
-    jobs: &Receiver<Range<u64>>,
-    results: &SyncSender<Result<Packed<T>>>,
+fn work<'p, T>(
+    block: usize,
+    packer: &(dyn Fn() -> Result<Packer<'p, T>> + Sync),
+    spare: &Spare,
+    jobs: &Receiver<Job<'_>>,
+    results: &SyncSender<Result<T>>,
 ) {
-    let mut buffer = Vec::new();
     let mut packer = match packer() {
         Ok(packer) => packer,
         Err(e) => {
@@ -116,7 +172,7 @@ fn work<T>(
         }
     };
     for job in jobs {
-        let packed = pack(source, block, &mut packer, job, &mut buffer);
+        let packed = Filled::new(job, block, spare).and_then(&mut packer);
         // Nobody listens any more once the sink has failed.
         if results.send(packed).is_err() {
             return;
@@ -124,35 +180,27 @@ fn work<T>(
     }
 }
 
-fn pack<T>(
-    source: &dyn Source,
-    block: u64,
-    packer: &mut Packer<T>,
-    job: Range<u64>,
-    buffer: &mut Vec<u8>,
-) -> Result<Packed<T>> {
-    let (start, end) = (job.start * block, (job.end * block).min(source.size()));
-    let size = |length: u64| usize::try_from(length).expect("a job is a few megabytes at most");
-    buffer.resize(size(end - start), 0);
-    source.read_at(start, buffer)?;
-    // The disk may end inside its last block, which is packed whole.
-    buffer.resize(buffer.len().next_multiple_of(size(block)), 0);
-    let blocks = job.zip(buffer.chunks_exact(size(block)));
-    let blocks = blocks.filter(|(_, bytes)| !is_zero(bytes));
-    let blocks = blocks.map(|(index, bytes)| Ok((index, packer(index, bytes)?)));
-    Ok(Packed {
-        blocks: blocks.collect::<Result<_>>()?,
-        covered: end - start,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Composed, Memory};
+    use crate::feed::Scan;
+    use crate::source::{Composed, Memory, Source};
 
-    fn lengths() -> Result<Packer<usize>> {
-        Ok(Box::new(|_, block: &[u8]| Ok(block.len())))
+    type Lengths = Vec<(u64, usize)>;
+
+    fn lengths<'p>() -> Result<Packer<'p, Lengths>> {
+        Ok(Box::new(|job: Filled| {
+            Ok(job.blocks().map(|(index, block)| (index, block.len())).collect())
+        }))
+    }
+
+    fn over(
+        disk: &dyn Source,
+        block: u64,
+        packer: &(dyn Fn() -> Result<Packer<'static, Lengths>> + Sync),
+        sink: &mut dyn FnMut(Lengths) -> Result<()>,
+    ) -> Result<()> {
+        run(&mut Scan::new(disk), block, 3, packer, sink, &mut |_| {})
     }
 
     #[test]
@@ -163,12 +211,31 @@ mod tests {
         }
         disk.put(1 << 20, vec![0; 100_000]).unwrap();
         let mut blocks = Vec::new();
-        run(&disk, 4096, 3, &lengths, &mut |job| {
-            blocks.extend(job.blocks);
+        over(&disk, 4096, &lengths, &mut |job| {
+            blocks.extend(job);
             Ok(())
         })
         .unwrap();
         assert_eq!(blocks, [(0, 4096), (1024, 4096), (1025, 4096), (2560, 4096)]);
+    }
+
+    #[test]
+    fn neighbouring_blocks_make_stretches_that_end_with_the_disk() {
+        let mut disk = Composed::new(20_000);
+        disk.put(1, vec![1; 5000]).unwrap();
+        disk.put(17_000, vec![1]).unwrap();
+        let mut stretches = Vec::new();
+        let packer = || -> Result<Packer<'_, Lengths>> {
+            Ok(Box::new(|job: Filled| {
+                Ok(job.stretches().map(|(at, bytes)| (at, bytes.len())).collect())
+            }))
+        };
+        over(&disk, 4096, &packer, &mut |job| {
+            stretches.extend(job);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(stretches, [(0, 8192), (16_384, 3616)]);
     }
 
     #[test]
@@ -177,18 +244,12 @@ mod tests {
         let full = || Error::new(Kind::Capacity, Place::Whole, "full");
         let kind = |ended: Result<()>| ended.unwrap_err().kind();
         assert_eq!(
-            kind(run(&disk, 65_536, 3, &lengths, &mut |_| Err(full()))),
+            kind(over(&disk, 65_536, &lengths, &mut |_| Err(full()))),
             Kind::Capacity
         );
-        let none = || -> Result<Packer<usize>> { Err(full()) };
-        assert_eq!(
-            kind(run(&disk, 65_536, 3, &none, &mut |_| Ok(()))),
-            Kind::Capacity
-        );
-        let fails = || -> Result<Packer<usize>> { Ok(Box::new(move |_, _| Err(full()))) };
-        assert_eq!(
-            kind(run(&disk, 65_536, 3, &fails, &mut |_| Ok(()))),
-            Kind::Capacity
-        );
+        let none = || -> Result<Packer<'_, Lengths>> { Err(full()) };
+        assert_eq!(kind(over(&disk, 65_536, &none, &mut |_| Ok(()))), Kind::Capacity);
+        let fails = || -> Result<Packer<'_, Lengths>> { Ok(Box::new(move |_| Err(full()))) };
+        assert_eq!(kind(over(&disk, 65_536, &fails, &mut |_| Ok(()))), Kind::Capacity);
     }
 }

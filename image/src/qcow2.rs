@@ -26,12 +26,12 @@
 //! | unknown incompatible features, the corrupt mark, encryption | refused by name |
 //!
 //! ```
-//! use image::{qcow2, source::{Composed, Memory, Source as _}};
+//! use image::{qcow2, source::{Composed, Memory, Seeking, Source as _}};
 //! let mut disk = Composed::new(10 << 20);
 //! disk.put(5 << 20, b"data".to_vec())?;
-//! let mut file = std::io::Cursor::new(Vec::new());
-//! qcow2::write(&disk, &mut file, &qcow2::Options::default(), &mut |_| {})?;
-//! let copy = qcow2::Disk::open(Memory(file.into_inner()), 1 << 30, qcow2::Companions::default())?;
+//! let file = Seeking::new(std::io::Cursor::new(Vec::new()));
+//! qcow2::write(&disk, &file, &qcow2::Options::default(), &mut |_| {})?;
+//! let copy = qcow2::Disk::open(Memory(file.into_inner().into_inner()), 1 << 30, qcow2::Companions::default())?;
 //! assert_eq!((copy.size(), copy.data_length()?), (10 << 20, 65_536));
 //! # Ok::<(), image::error::Error>(())
 //! ```
@@ -50,6 +50,7 @@ mod writer;
 pub use check::check;
 pub use disk::{Companions, Disk};
 pub use header::{Backing, Compression, Header};
+pub(crate) use writer::write_feed;
 pub use writer::{Options, Packing, Written, write};
 
 /// The largest disk read or written, in bytes: as of VMDK, so that each can become the other.

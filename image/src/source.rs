@@ -12,8 +12,8 @@ mod slots;
 use std::ops::Range;
 
 pub use composed::Composed;
-pub(crate) use copy::write_data;
 pub use copy::write_raw;
+pub(crate) use copy::{write_data, write_raw_feed, write_stretches};
 pub use file::RawFile;
 pub use memory::Memory;
 pub use sink::{Seeking, Sink};
@@ -42,6 +42,14 @@ pub trait Source: Send + Sync {
     /// [`Kind::Truncated`] if that reaches past the size, and whatever the operating system gives.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()>;
 
+    /// Whether all that was read is of one state: nobody has changed the disk since it was opened, as far as can be told.
+    ///
+    /// # Errors
+    /// [`Kind::Changed`] if somebody has.
+    fn settled(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// How many bytes lie in data stretches: what progress is measured against.
     ///
     /// # Errors
@@ -61,7 +69,7 @@ pub trait Source: Send + Sync {
 pub struct Progress {
     /// Bytes of the source's data done.
     pub done: u64,
-    /// Bytes of the source's data in all, holes not counted.
+    /// Bytes of the source's data in all, holes not counted; zero where the source doesn't tell before its end.
     pub total: u64,
 }
 
@@ -77,6 +85,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         (**self).read_at(offset, buffer)
     }
+
+    fn settled(&self) -> Result<()> {
+        (**self).settled()
+    }
 }
 
 impl<S: Source + ?Sized> Source for &S {
@@ -90,6 +102,10 @@ impl<S: Source + ?Sized> Source for &S {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         (**self).read_at(offset, buffer)
+    }
+
+    fn settled(&self) -> Result<()> {
+        (**self).settled()
     }
 }
 

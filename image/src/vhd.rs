@@ -34,6 +34,7 @@ mod writer;
 pub use disk::Disk;
 pub use footer::{Footer, Form};
 pub use geometry::Geometry;
+pub(crate) use writer::write_feed;
 pub use writer::{Options, Written, write};
 
 /// The largest capacity read or written, in bytes: what the format can address.

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Importers refuse a stream without its end marker or with bytes after it, so the writer gives exactly that and the
-//! strict [`Stream`] reader accepts nothing else, nor does [`extract`], which inflates on all cores. [`Disk`] also takes
+//! strict [`Stream`] reader accepts nothing else, nor does [`crate::extract()`], which inflates on all cores. [`Disk`] also takes
 //! streams with their directory at the head, as `qemu-img` writes them.
 //!
 //! ```
@@ -34,7 +34,7 @@ mod check;
 mod descriptor;
 mod disk;
 mod extent_line;
-mod extract;
+mod feed;
 mod folder;
 mod grain;
 mod header;
@@ -50,13 +50,15 @@ mod writer;
 
 pub use descriptor::{Access, Descriptor, Extent, ExtentKind, Parent};
 pub use disk::Disk;
-pub use extract::extract;
+pub(crate) use feed::Grains;
 pub use folder::Opening;
 pub use header::Header;
 pub use level::Level;
 pub use monolithic::write_sparse;
+pub(crate) use monolithic::write_sparse_feed;
 pub use stream::{Grain, Stream, Summary};
 pub use text::Adapter;
+pub(crate) use writer::write_feed;
 pub use writer::{Options, Written, write};
 
 /// Entries of a grain table; the format knows no other number.

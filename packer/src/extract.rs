@@ -3,18 +3,19 @@
 //! What is written has no name until the verdict is known: [`Extraction::commit`] gives the names, and dropping it leaves
 //! nothing behind.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use image::vmdk;
+use image::convert::Options;
+use image::error::{Kind, Place};
+use image::vmdk::CAPACITY_LIMIT;
 use ovf::descriptor::{Compression, Descriptor};
-use ovf::package::MemberName;
+use ovf::package::{Index, MemberName, Source};
 use ovf::verify::Taker;
 
-use crate::build::cores;
 use crate::error::{Error, Result};
 use crate::output::Output;
+use crate::section::Section;
 
 /// What is wanted of a package.
 #[derive(Debug, Clone)]
@@ -25,13 +26,11 @@ pub enum Wanted {
     Disk {
         /// Its number from 1, in the descriptor's order, or its id.
         which: String,
-        /// Whether it is unpacked, or stays the member that it is.
-        raw: bool,
+        /// What it becomes; the member that it is, if nothing.
+        options: Option<Options>,
         /// The file.
         output: PathBuf,
     },
-    /// Nothing but to know where a disk is, by number or id.
-    Place(String),
 }
 
 /// What was taken so far.
@@ -40,8 +39,6 @@ pub struct Extraction {
     /// The member of the wanted disk and its capacity in bytes, once the descriptor was read.
     disk: Option<(String, u64)>,
     outputs: Vec<Taken>,
-    /// Folders that were made, the outermost first.
-    folders: Vec<PathBuf>,
     failure: Option<Error>,
 }
 
@@ -60,6 +57,9 @@ pub struct Extracted {
     pub bytes: u64,
 }
 
+/// The first bytes of a VMDK.
+const MAGIC: &[u8] = b"KDMV";
+
 fn is_descriptor(name: &MemberName) -> bool {
     name.as_str().to_ascii_lowercase().ends_with(".ovf")
 }
@@ -71,6 +71,56 @@ fn whole(bytes: &mut dyn Read, path: &Path) -> Result<Vec<u8>> {
     Ok(all)
 }
 
+/// The member that holds a disk, by its number from 1 or its id, and the disk's capacity in bytes.
+fn disk_of(descriptor: &Descriptor, which: &str) -> Result<(String, u64)> {
+    let by_number = which
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_sub(1));
+    let disk = descriptor
+        .disk(which)
+        .or_else(|| descriptor.disks.get(by_number?));
+    let disk = disk.ok_or_else(|| {
+        let ids: Vec<_> = descriptor.disks.iter().map(|disk| disk.id.as_str()).collect();
+        Error::Usage(format!(
+            "the package has no disk '{which}', but {}",
+            ids.join(", ")
+        ))
+    })?;
+    let file = disk.file_ref.as_deref().and_then(|id| descriptor.file(id));
+    let file = file.ok_or_else(|| Error::Refused(format!("disk '{which}' has no file: it begins empty")))?;
+    if file.compression != Compression::None || file.chunk_size.is_some() {
+        let reason =
+            format!("disk '{which}' is compressed or in chunks as a file: extract the members instead");
+        return Err(Error::Refused(reason));
+    }
+    let capacity = disk.capacity_in_bytes()?.unwrap_or(CAPACITY_LIMIT);
+    Ok((file.href.clone(), capacity))
+}
+
+/// A disk of a package that is a file here, where it lies: its member's bytes, and its capacity in bytes.
+///
+/// For disks that cannot be read front to back. It is to be opened before the package is judged, so that its
+/// [`Source::settled`](image::source::Source::settled) tells whether what was judged is what is read.
+///
+/// # Errors
+/// The package has no such disk, or cannot be read.
+pub fn place(package: &Path, which: &str) -> Result<(Section, u64)> {
+    let source = Source::open(package)?;
+    let archive = source.is_archive();
+    let index = Index::read(source)?;
+    let (member, capacity) = disk_of(index.descriptor(), which)?;
+    let found = index.members().iter().find(|info| info.name.as_str() == member);
+    let info = found.ok_or_else(|| Error::Refused(format!("{member} is not in the package")))?;
+    let section = if archive {
+        Section::open(package, info.offset, info.size)?
+    } else {
+        let folder = package.parent().unwrap_or(Path::new("."));
+        Section::open(&info.name.under(folder), 0, info.size)?
+    };
+    Ok((section, capacity))
+}
+
 impl Extraction {
     /// Takes nothing yet.
     #[must_use]
@@ -79,7 +129,6 @@ impl Extraction {
             wanted,
             disk: None,
             outputs: Vec::new(),
-            folders: Vec::new(),
             failure: None,
         }
     }
@@ -95,9 +144,15 @@ impl Extraction {
         if self.outputs.is_empty() {
             return Err(Error::Refused("the disk's file is not in the package".to_owned()));
         }
-        let mut extracted = Vec::new();
+        let mut extracted: Vec<Extracted> = Vec::new();
         for taken in self.outputs.drain(..) {
-            taken.output.commit()?;
+            if let Err(error) = taken.output.commit() {
+                // Half a package is none.
+                for file in &extracted {
+                    let _ = std::fs::remove_file(&file.path);
+                }
+                return Err(error);
+            }
             extracted.push(Extracted {
                 path: taken.path,
                 bytes: taken.bytes,
@@ -111,88 +166,46 @@ impl Extraction {
         self.failure.take()
     }
 
-    fn descriptor(&mut self, bytes: &[u8], which: &str) -> Result<()> {
-        let descriptor = Descriptor::parse(bytes)?;
-        let by_number = which
-            .parse::<usize>()
-            .ok()
-            .and_then(|number| number.checked_sub(1));
-        let disk = descriptor
-            .disk(which)
-            .or_else(|| descriptor.disks.get(by_number?));
-        let disk = disk.ok_or_else(|| {
-            let ids: Vec<_> = descriptor.disks.iter().map(|disk| disk.id.as_str()).collect();
-            Error::Usage(format!(
-                "the package has no disk '{which}', but {}",
-                ids.join(", ")
-            ))
-        })?;
-        let file = disk.file_ref.as_deref().and_then(|id| descriptor.file(id));
-        let file =
-            file.ok_or_else(|| Error::Refused(format!("disk '{which}' has no file: it begins empty")))?;
-        if file.compression != Compression::None || file.chunk_size.is_some() {
-            let reason =
-                format!("disk '{which}' is compressed or in chunks as a file: extract the members instead");
-            return Err(Error::Refused(reason));
-        }
-        let capacity = disk.capacity_in_bytes()?.unwrap_or(vmdk::CAPACITY_LIMIT);
-        self.disk = Some((file.href.clone(), capacity));
-        Ok(())
-    }
-
     fn take_one(&mut self, name: &MemberName, bytes: &mut dyn Read) -> Result<()> {
         let wanted = self.wanted.clone();
-        match wanted {
-            Wanted::Members(folder) => self.copy(&name.under(&folder), bytes),
-            Wanted::Disk { which, raw, output } => match &self.disk {
-                None if is_descriptor(name) => self.descriptor(&whole(bytes, &output)?, &which),
-                Some((member, capacity)) if member == name.as_str() && raw => {
-                    let capacity = *capacity;
-                    self.unpack(&output, bytes, capacity)
-                }
-                Some((member, _)) if member == name.as_str() => self.copy(&output, bytes),
-                _ => Ok(()),
-            },
-            Wanted::Place(which) if self.disk.is_none() && is_descriptor(name) => {
-                self.descriptor(&whole(bytes, Path::new(name.as_str()))?, &which)
+        let capacity = self.disk.as_ref().filter(|(member, _)| member == name.as_str());
+        let capacity = capacity.map(|(_, capacity)| *capacity);
+        match (wanted, capacity) {
+            (Wanted::Members(folder), _) => self.copy(&name.under(&folder), bytes),
+            (Wanted::Disk { which, .. }, _) if self.disk.is_none() && is_descriptor(name) => {
+                let descriptor = Descriptor::parse(&whole(bytes, Path::new(name.as_str()))?)?;
+                self.disk = Some(disk_of(&descriptor, &which)?);
+                Ok(())
             }
-            Wanted::Place(_) => Ok(()),
+            (Wanted::Disk { output, options, .. }, Some(capacity)) => match options {
+                Some(options) => self.unpack(&output, bytes, capacity, &options),
+                None => self.copy(&output, bytes),
+            },
+            _ => Ok(()),
         }
-    }
-
-    /// The member of the disk that was wanted, and the disk's capacity in bytes.
-    #[must_use]
-    pub fn place(&self) -> Option<(&str, u64)> {
-        self.disk
-            .as_ref()
-            .map(|(member, capacity)| (member.as_str(), *capacity))
     }
 
     fn copy(&mut self, path: &Path, bytes: &mut dyn Read) -> Result<()> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            let new: Vec<_> = folder
-                .ancestors()
-                .take_while(|it| !it.as_os_str().is_empty() && !it.exists())
-                .collect();
-            self.folders.extend(new.into_iter().rev().map(Path::to_owned));
-            std::fs::create_dir_all(folder).map_err(Error::io(folder, "make the folder"))?;
-        }
-        let mut output = Output::create(path)?;
+        let mut output = Output::create_deep(path)?;
         let length = io::copy(bytes, output.file()).map_err(Error::io(path, "write"))?;
         self.keep(output, path, length);
         Ok(())
     }
 
     /// A streamOptimized VMDK, inflated and written as it is read.
-    fn unpack(&mut self, path: &Path, bytes: &mut dyn Read, capacity: u64) -> Result<()> {
+    fn unpack(&mut self, path: &Path, bytes: &mut dyn Read, capacity: u64, options: &Options) -> Result<()> {
+        let mut head = Vec::new();
+        let mut start = Read::take(&mut *bytes, MAGIC.len() as u64);
+        start.read_to_end(&mut head).map_err(Error::io(path, "read"))?;
+        if head != MAGIC {
+            let reason = "the disk's file is no VMDK";
+            return Err(image::error::Error::new(Kind::Unsupported, Place::Whole, reason).into());
+        }
+        let bytes = head.as_slice().chain(bytes);
         let mut output = Output::create(path)?;
-        let file: &File = output.file();
-        vmdk::extract(bytes, capacity, file, cores(), &mut |_| {})?;
-        let length = output
-            .file()
-            .metadata()
-            .map_err(Error::io(path, "measure"))?
-            .len();
+        image::extract(bytes, capacity, output.file(), options)?;
+        let length = output.file().metadata();
+        let length = length.map_err(Error::io(path, "measure"))?.len();
         self.keep(output, path, length);
         Ok(())
     }
@@ -203,15 +216,6 @@ impl Extraction {
             path: path.to_owned(),
             bytes,
         });
-    }
-}
-
-impl Drop for Extraction {
-    /// A folder that nothing was put into goes again; one that holds something stays by itself.
-    fn drop(&mut self) {
-        for folder in self.folders.iter().rev() {
-            let _ = std::fs::remove_dir(folder);
-        }
     }
 }
 

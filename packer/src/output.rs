@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
@@ -13,12 +14,12 @@ use crate::error::{Error, Result};
 /// A file that appears under its name whole, or not at all.
 ///
 /// It has no name while it is written (`O_TMPFILE`), so that even a killed build leaves nothing behind. Where the file
-/// system can't do that, it has a hidden name which is removed on failure.
+/// system can't do that, it has a hidden name which is removed on failure, and by [`abandon`].
 #[derive(Debug)]
 pub struct Output {
     file: File,
     path: PathBuf,
-    hidden: Option<PathBuf>,
+    hidden: Option<Hidden>,
 }
 
 impl Output {
@@ -27,7 +28,22 @@ impl Output {
     /// # Errors
     /// The folder is missing or can't be written to.
     pub fn create(path: &Path) -> Result<Self> {
-        let folder = folder_of(path);
+        Self::create_in(path, folder_of(path))
+    }
+
+    /// As [`Output::create`], but folders that are missing are made once the file gets its name.
+    ///
+    /// # Errors
+    /// The nearest folder that is there can't be written to.
+    pub fn create_deep(path: &Path) -> Result<Self> {
+        let folder = path
+            .ancestors()
+            .skip(1)
+            .find(|folder| !folder.as_os_str().is_empty() && folder.exists());
+        Self::create_in(path, folder.unwrap_or(Path::new(".")))
+    }
+
+    fn create_in(path: &Path, folder: &Path) -> Result<Self> {
         if path.file_name().is_none() || path.is_dir() {
             return Err(Error::Usage(format!(
                 "{}: an output is a file, not a folder",
@@ -42,21 +58,21 @@ impl Output {
                 hidden: None,
             }),
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
-                Self::create_hidden(path)
+                Self::create_hidden(path, folder)
             }
             Err(error) => Err(Error::io(folder, "create a file in this folder")(error.into())),
         }
     }
 
-    fn create_hidden(path: &Path) -> Result<Self> {
-        let hidden = hidden_name(path);
+    fn create_hidden(path: &Path, folder: &Path) -> Result<Self> {
+        let hidden = hidden_name(path, folder);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create_new(true)
-            .custom_flags(0)
             .open(&hidden)
             .map_err(Error::io(&hidden, "create"))?;
+        let hidden = Hidden::new(hidden);
         Ok(Self {
             file,
             path: path.to_owned(),
@@ -75,32 +91,31 @@ impl Output {
     /// The disk is full or failing; the old file, if any, is then still there.
     pub fn commit(mut self) -> Result<()> {
         self.file.sync_all().map_err(Error::io(&self.path, "write"))?;
+        let folder = folder_of(&self.path);
+        fs::create_dir_all(folder).map_err(Error::io(folder, "make the folder"))?;
         let hidden = match self.hidden.take() {
             Some(hidden) => hidden,
             None => self
                 .link_hidden()
                 .map_err(Error::io(&self.path, "name the finished file"))?,
         };
-        let renamed = fs::rename(&hidden, &self.path).map_err(Error::io(&self.path, "put in place"));
-        if renamed.is_err() {
-            self.hidden = Some(hidden);
-        }
-        renamed?;
-        let folder = folder_of(&self.path);
+        hidden
+            .rename(&self.path)
+            .map_err(Error::io(&self.path, "put in place"))?;
         File::open(folder)
             .and_then(|folder| folder.sync_all())
             .map_err(Error::io(folder, "sync"))
     }
 
     /// linkat(2) replaces nothing, so the file is first linked under a hidden name and then renamed.
-    fn link_hidden(&self) -> io::Result<PathBuf> {
+    fn link_hidden(&self) -> io::Result<Hidden> {
         use std::os::fd::AsRawFd;
-        let hidden = hidden_name(&self.path);
+        let hidden = Hidden::new(hidden_name(&self.path, folder_of(&self.path)));
         let from = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        match rustix::fs::linkat(CWD, &from, CWD, &hidden, AtFlags::SYMLINK_FOLLOW) {
+        match rustix::fs::linkat(CWD, &from, CWD, &hidden.0, AtFlags::SYMLINK_FOLLOW) {
             Err(rustix::io::Errno::EXIST) => {
-                fs::remove_file(&hidden)?;
-                rustix::fs::linkat(CWD, &from, CWD, &hidden, AtFlags::SYMLINK_FOLLOW)?;
+                fs::remove_file(&hidden.0)?;
+                rustix::fs::linkat(CWD, &from, CWD, &hidden.0, AtFlags::SYMLINK_FOLLOW)?;
             }
             outcome => outcome?,
         }
@@ -108,12 +123,44 @@ impl Output {
     }
 }
 
-impl Drop for Output {
+/// A file under its hidden name, gone when dropped.
+#[derive(Debug)]
+struct Hidden(PathBuf);
+
+/// The hidden names of this process.
+static HIDDEN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Tells hidden names apart, of which several may stand in one folder.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// Removes what has a hidden name: for a process that is about to end by a signal.
+pub fn abandon() {
+    for path in HIDDEN.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        // Nothing better can be done with a failure here.
+        let _ = fs::remove_file(path);
+    }
+}
+
+impl Hidden {
+    fn new(path: PathBuf) -> Self {
+        HIDDEN
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(path.clone());
+        Self(path)
+    }
+
+    fn rename(self, path: &Path) -> io::Result<()> {
+        fs::rename(&self.0, path)
+    }
+}
+
+impl Drop for Hidden {
     fn drop(&mut self) {
-        if let Some(hidden) = &self.hidden {
-            // Nothing better can be done with a failure here: the build has failed already.
-            let _ = fs::remove_file(hidden);
-        }
+        let mut hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
+        hidden.retain(|path| *path != self.0);
+        // After a failure nothing better can be done, and what was renamed is no longer there.
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -123,11 +170,12 @@ fn folder_of(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-fn hidden_name(path: &Path) -> PathBuf {
+fn hidden_name(path: &Path, folder: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.part", std::process::id()));
-    path.with_file_name(name)
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    name.push(format!(".{}-{count}.part", std::process::id()));
+    folder.join(name)
 }
 
 /// Writes a small file whole or not at all.
@@ -152,11 +200,25 @@ mod tests {
             .collect()
     }
 
+    fn hidden(path: &Path) -> Result<Output> {
+        Output::create_hidden(path, folder_of(path))
+    }
+
+    #[test]
+    fn folders_are_made_with_the_first_file_that_gets_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/x.raw");
+        let output = Output::create_deep(&path).unwrap();
+        assert!(names(folder.path()).is_empty());
+        output.commit().unwrap();
+        assert!(path.exists());
+    }
+
     #[test]
     fn an_output_that_is_not_committed_leaves_the_folder_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.ova");
-        for create in [Output::create, Output::create_hidden] {
+        for create in [Output::create, hidden] {
             let mut output = create(&path).unwrap();
             output.file().write_all(b"half").unwrap();
             drop(output);
@@ -168,10 +230,7 @@ mod tests {
     fn a_committed_output_replaces_the_old_file_and_nothing_else_remains() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.ova");
-        for (create, text) in [
-            (Output::create as fn(&Path) -> _, "one"),
-            (Output::create_hidden, "two"),
-        ] {
+        for (create, text) in [(Output::create as fn(&Path) -> _, "one"), (hidden, "two")] {
             let mut output: Output = create(&path).unwrap();
             output.file().write_all(text.as_bytes()).unwrap();
             output.commit().unwrap();

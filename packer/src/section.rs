@@ -1,16 +1,15 @@
 //! A part of a file as a disk image: a package's member where it lies in the archive.
 
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use image::error::{Error, Kind, Place, Result};
-use image::source::Source;
+use image::source::{RawFile, Source};
 
 /// Bytes of a file from an offset on.
+#[derive(Debug)]
 pub struct Section {
-    file: File,
+    file: RawFile,
     offset: u64,
     length: u64,
 }
@@ -19,9 +18,13 @@ impl Section {
     /// `length` bytes of the file at `path`, from `offset`.
     ///
     /// # Errors
-    /// The file cannot be opened.
-    pub fn open(path: &Path, offset: u64, length: u64) -> crate::error::Result<Self> {
-        let file = File::open(path).map_err(crate::error::Error::io(path, "open"))?;
+    /// The file cannot be opened, or is shorter.
+    pub fn open(path: &Path, offset: u64, length: u64) -> Result<Self> {
+        let file = RawFile::open(path)?;
+        if offset.checked_add(length).is_none_or(|end| end > file.size()) {
+            let place = Place::File(path.display().to_string());
+            return Err(Error::new(Kind::Truncated, place, "shorter than its headers say"));
+        }
         Ok(Self { file, offset, length })
     }
 }
@@ -32,7 +35,10 @@ impl Source for Section {
     }
 
     fn next_data(&self, from: u64) -> Result<Option<Range<u64>>> {
-        Ok((from < self.length).then_some(from..self.length))
+        let end = self.offset + self.length;
+        let from = self.offset.saturating_add(from);
+        let data = self.file.next_data(from)?.filter(|data| data.start < end);
+        Ok(data.map(|data| data.start - self.offset..data.end.min(end) - self.offset))
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
@@ -45,7 +51,10 @@ impl Source for Section {
             );
             return Err(Error::new(Kind::Truncated, Place::Offset(offset), reason));
         }
-        let read = self.file.read_exact_at(buffer, self.offset + offset);
-        read.map_err(|error| Error::io(Place::Offset(offset), "read", error))
+        self.file.read_at(self.offset + offset, buffer)
+    }
+
+    fn settled(&self) -> Result<()> {
+        self.file.settled()
     }
 }

@@ -276,6 +276,12 @@ impl<S: Source> Source for Disk<S> {
         }
         Ok(())
     }
+
+    fn settled(&self) -> Result<()> {
+        self.file.settled()?;
+        let others = [&self.companions.backing, &self.companions.data_file];
+        others.into_iter().flatten().try_for_each(|other| other.settled())
+    }
 }
 
 fn small(value: u64) -> usize {

@@ -9,32 +9,29 @@
 //!
 //! Memory goes to one L2 table, one refcount block, and eight bytes for each one written.
 
-use std::io::{Seek, SeekFrom, Write};
-
 use super::entry::{compressed, plain};
 use super::writer::{Written, header};
 use super::{Compression, Header};
-use crate::error::{Error, Place, Result};
+use crate::error::Result;
+use crate::source::Sink;
 
 pub(super) const CLUSTER_BITS: u32 = 16;
 pub(super) const CLUSTER: u64 = 1 << CLUSTER_BITS;
-const CLUSTER_LENGTH: usize = 1 << CLUSTER_BITS;
+pub(super) const CLUSTER_LENGTH: usize = 1 << CLUSTER_BITS;
 const L2_ENTRIES: u64 = CLUSTER / 8;
 /// Refcounts of 16 bits in a block.
 const BLOCK_LENGTH: usize = CLUSTER_LENGTH / 2;
 
 /// What a cluster is written as.
-pub(super) enum Content {
+pub(super) enum Content<'c> {
     /// Its bytes.
-    Plain(Vec<u8>),
+    Plain(&'c [u8]),
     /// Fewer bytes that inflate to them; at least one.
-    Compressed(Vec<u8>),
+    Compressed(&'c [u8]),
 }
 
-pub(super) struct Output<'a, W> {
-    sink: &'a mut W,
-    /// Where the sink stands.
-    position: u64,
+pub(super) struct Output<'a> {
+    sink: &'a dyn Sink,
     /// The first byte that nothing uses yet, on a cluster's boundary.
     end: u64,
     /// What is left of the cluster that compressed ones are packed into.
@@ -50,12 +47,11 @@ pub(super) struct Output<'a, W> {
     blocks: Vec<u64>,
 }
 
-impl<'a, W: Write + Seek> Output<'a, W> {
-    pub(super) fn start(sink: &'a mut W, capacity: u64) -> Result<Self> {
+impl<'a> Output<'a> {
+    pub(super) fn start(sink: &'a dyn Sink, capacity: u64) -> Result<Self> {
         let tables = small(capacity.div_ceil(CLUSTER * L2_ENTRIES));
         let mut output = Self {
             sink,
-            position: u64::MAX,
             end: 0,
             room: 0..0,
             capacity,
@@ -71,7 +67,7 @@ impl<'a, W: Write + Seek> Output<'a, W> {
     }
 
     /// Takes cluster `index` of the disk; clusters come in order.
-    pub(super) fn cluster(&mut self, index: u64, content: &Content) -> Result<()> {
+    pub(super) fn cluster(&mut self, index: u64, content: &Content<'_>) -> Result<()> {
         let number = small(index / L2_ENTRIES);
         if number != self.l2.0 {
             self.end_l2()?;
@@ -105,7 +101,6 @@ impl<'a, W: Write + Seek> Output<'a, W> {
         };
         let length = self.end;
         self.write(0, &header.render())?;
-        self.sink.flush().map_err(|e| failed(length, e))?;
         Ok(Written {
             capacity: self.capacity,
             clusters: self.clusters,
@@ -220,18 +215,9 @@ impl<'a, W: Write + Seek> Output<'a, W> {
         (self.blocks.len() * BLOCK_LENGTH) as u64
     }
 
-    fn write(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
-        if self.position != at {
-            self.sink.seek(SeekFrom::Start(at)).map_err(|e| failed(at, e))?;
-        }
-        self.sink.write_all(bytes).map_err(|e| failed(at, e))?;
-        self.position = at + bytes.len() as u64;
-        Ok(())
+    fn write(&self, at: u64, bytes: &[u8]) -> Result<()> {
+        self.sink.write_at(at, bytes)
     }
-}
-
-fn failed(at: u64, error: std::io::Error) -> Error {
-    Error::io(Place::Offset(at), "write the QCOW2", error)
 }
 
 /// A number of entries or bytes in a table at hand.

@@ -7,14 +7,14 @@ use super::*;
 use crate::error::{Kind, Result};
 use crate::finding::Severity;
 use crate::oracle::{MIB, assert_equal, qemu_img, qemu_img_succeeds, raw, sample};
-use crate::source::{Composed, Memory, Progress, RawFile, Source};
+use crate::source::{Composed, Memory, Progress, RawFile, Seeking, Sink, Source};
 
 fn written(disk: &dyn Source, packing: Packing, threads: usize) -> Vec<u8> {
-    let mut file = Cursor::new(Vec::new());
+    let sink = Seeking::new(Cursor::new(Vec::new()));
     let threads = threads.try_into().unwrap();
     let options = Options { packing, threads };
-    let written = write(disk, &mut file, &options, &mut |_| {}).unwrap();
-    let bytes = file.into_inner();
+    let written = write(disk, &sink, &options, &mut |_| {}).unwrap();
+    let bytes = sink.into_inner().into_inner();
     assert_eq!(written.length, bytes.len() as u64);
     bytes
 }
@@ -274,23 +274,16 @@ fn disks_of_nothing_and_of_8_tib_survive() {
 /// A file that leaves clusters of ones out: a check of the structure doesn't read them.
 struct Hollow(std::fs::File);
 
-impl std::io::Write for Hollow {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+impl Sink for Hollow {
+    fn set_size(&self, size: u64) -> Result<()> {
+        self.0.set_size(size)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         if bytes.len() == 65_536 && bytes[0] == 1 {
-            std::io::Seek::seek_relative(&mut self.0, 65_536)?;
-            return Ok(bytes.len());
+            return Ok(());
         }
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl std::io::Seek for Hollow {
-    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
-        self.0.seek(to)
+        self.0.write_at(offset, bytes)
     }
 }
 
@@ -299,8 +292,10 @@ fn refcounts_hold_where_the_file_outgrows_a_block_of_them() {
     use super::output::{Content, Output};
     let bench = Bench::new();
     let path = bench.path("a.qcow2");
-    let plain = Content::Plain(vec![1; 65_536]);
-    let packed = |length: u32| Content::Compressed((0..length).map(|n| n.to_le_bytes()[0]).collect());
+    let (ones, numbers) = (vec![1; 65_536], (0..65_535).map(|n: u32| n.to_le_bytes()[0]));
+    let numbers: Vec<u8> = numbers.collect();
+    let plain = Content::Plain(&ones);
+    let packed = |length: usize| Content::Compressed(&numbers[..length]);
     let mixed = [
         packed(65_000),
         packed(3),
@@ -309,8 +304,8 @@ fn refcounts_hold_where_the_file_outgrows_a_block_of_them() {
         packed(65_535),
     ];
     for every in [1u64, 97, 5000] {
-        let mut file = Hollow(std::fs::File::create(&path).unwrap());
-        let mut output = Output::start(&mut file, 16 << 30).unwrap();
+        let file = Hollow(std::fs::File::create(&path).unwrap());
+        let mut output = Output::start(&file, 16 << 30).unwrap();
         for index in 0..66_500u64 {
             let turn = usize::try_from(index / every % 5).unwrap();
             let content = if every > 1 && index % every == 0 {
@@ -342,9 +337,9 @@ fn the_bytes_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn progress_ends_at_the_total() {
     let mut last = None;
-    let mut file = Cursor::new(Vec::new());
+    let file = Seeking::new(Cursor::new(Vec::new()));
     let disk = sample(20 * MIB);
-    write(&disk, &mut file, &Options::default(), &mut |p| last = Some(p)).unwrap();
+    write(&disk, &file, &Options::default(), &mut |p| last = Some(p)).unwrap();
     let total = disk.data_length().unwrap();
     assert_eq!(last, Some(Progress { done: total, total }));
 }
@@ -356,8 +351,8 @@ fn unusable_levels_and_disks_are_refused() {
             packing,
             ..Options::default()
         };
-        let mut file = Cursor::new(Vec::new());
-        write(disk, &mut file, &options, &mut |_| {}).unwrap_err().kind()
+        let file = Seeking::new(Cursor::new(Vec::new()));
+        write(disk, &file, &options, &mut |_| {}).unwrap_err().kind()
     };
     let disk = Composed::new(MIB);
     for packing in [

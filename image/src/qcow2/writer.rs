@@ -1,16 +1,16 @@
 //! A raw disk as a QCOW2 image of version 3, in one pass.
 
-use std::io::{Seek, Write};
 use std::num::NonZeroUsize;
 
 use libdeflater::{CompressionLvl, Compressor};
 use zstd::bulk::Compressor as Zstd;
 
-use super::output::{CLUSTER, CLUSTER_BITS, Content, Output};
+use super::output::{CLUSTER, CLUSTER_BITS, CLUSTER_LENGTH, Content, Output};
 use super::{CAPACITY_LIMIT, Compression, Header};
 use crate::error::{Error, Kind, Place, Result};
-use crate::pipeline::{self, Packed, Packer};
-use crate::source::{Progress, SECTOR, Source};
+use crate::feed::{Feed, Scan};
+use crate::pipeline::{self, Filled, Packer};
+use crate::source::{Progress, SECTOR, Sink, Source};
 
 /// What clusters are written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,7 +54,7 @@ pub struct Written {
     pub length: u64,
 }
 
-/// Writes `source` to `sink`, an empty file, from its start; memory stays below 64 MiB whatever the disk's size.
+/// Writes `source` to `sink`, an empty one; memory stays below 64 MiB whatever the disk's size.
 ///
 /// Clusters of 64 KiB that hold nothing but zeros are left out. `progress` is called now and then, on the calling thread.
 /// A size that is no multiple of 512 is rounded up.
@@ -62,38 +62,47 @@ pub struct Written {
 /// # Errors
 /// [`Kind::Invalid`] for a level out of range, [`Kind::Ceiling`] for a disk above [`CAPACITY_LIMIT`], and whatever reading
 /// and writing give.
-pub fn write<W: Write + Seek>(
+pub fn write(
     source: &dyn Source,
-    sink: &mut W,
+    sink: &dyn Sink,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Written> {
+    write_feed(&mut Scan::new(source), sink, options, progress)
+}
+
+/// As [`write`], from wherever the data comes.
+pub(crate) fn write_feed<'a>(
+    feed: &mut dyn Feed<'a>,
+    sink: &dyn Sink,
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Written> {
     let compression = check(options.packing)?;
-    if source.size() > CAPACITY_LIMIT {
+    if feed.size() > CAPACITY_LIMIT {
         let reason = "a QCOW2 disk holds at most 64 TiB";
         return Err(Error::new(Kind::Ceiling, Place::Whole, reason));
     }
-    let capacity = source.size().next_multiple_of(SECTOR);
-    let mut output = Output::start(sink, capacity)?;
-    let mut report = Progress {
-        done: 0,
-        total: source.data_length()?,
-    };
-    let packer = || packer(options.packing);
+    let mut output = Output::start(sink, feed.size().next_multiple_of(SECTOR))?;
     pipeline::run(
-        source,
+        feed,
         CLUSTER,
         options.threads.get(),
-        &packer,
-        &mut |job: Packed<Content>| {
-            for (index, content) in &job.blocks {
-                output.cluster(*index, content)?;
+        &|| packer(options.packing),
+        &mut |job: Packed| match job {
+            Packed::Plain(job) => {
+                let mut clusters = job.blocks();
+                clusters.try_for_each(|(index, bytes)| output.cluster(index, &Content::Plain(bytes)))
             }
-            // Clusters round stretches of data up.
-            report.done = (report.done + job.covered).min(report.total);
-            progress(report);
-            Ok(())
+            Packed::Compressed(clusters) => {
+                let mut clusters = clusters.iter();
+                clusters.try_for_each(|(index, bytes)| match bytes.len() {
+                    CLUSTER_LENGTH => output.cluster(*index, &Content::Plain(bytes)),
+                    _ => output.cluster(*index, &Content::Compressed(bytes)),
+                })
+            }
         },
+        progress,
     )?;
     output.finish(compression)
 }
@@ -111,32 +120,47 @@ fn check(packing: Packing) -> Result<Compression> {
     Ok(compression)
 }
 
-/// A cluster that doesn't shrink is kept as it is.
-fn packer(packing: Packing) -> Result<Packer<Content>> {
-    let choose = |packed: Vec<u8>, cluster: &[u8]| match packed.len() {
-        1.. if packed.len() < cluster.len() => Content::Compressed(packed),
-        _ => Content::Plain(cluster.to_vec()),
-    };
+/// A job's clusters.
+enum Packed {
+    /// As they are.
+    Plain(Filled),
+    /// Each by its index; one that didn't shrink is as it was.
+    Compressed(Vec<(u64, Vec<u8>)>),
+}
+
+fn packer<'p>(packing: Packing) -> Result<Packer<'p, Packed>> {
     Ok(match packing {
-        Packing::Plain => Box::new(|_, cluster| Ok(Content::Plain(cluster.to_vec()))),
+        Packing::Plain => Box::new(|job| Ok(Packed::Plain(job))),
         Packing::Zlib(level) => {
             let level = CompressionLvl::new(level)
                 .map_err(|e| Error::invalid(Place::Whole, format!("no level of compression: {e:?}")))?;
             let mut compressor = Compressor::new(level);
-            Box::new(move |index, cluster| {
+            each(move |index, cluster| {
                 let mut packed = vec![0; compressor.deflate_compress_bound(cluster.len())];
                 let length = compressor.deflate_compress(cluster, &mut packed);
                 packed.truncate(length.map_err(|e| failed(index).because(e))?);
-                Ok(choose(packed, cluster))
+                Ok(packed)
             })
         }
         Packing::Zstd(level) => {
             let mut compressor = Zstd::new(level).map_err(|e| Error::io(Place::Whole, "prepare zstd", e))?;
-            Box::new(move |index, cluster| {
+            each(move |index, cluster| {
                 let packed = compressor.compress(cluster);
-                Ok(choose(packed.map_err(|e| failed(index).because(e))?, cluster))
+                packed.map_err(|e| failed(index).because(e))
             })
         }
+    })
+}
+
+fn each<'p>(mut compress: impl FnMut(u64, &[u8]) -> Result<Vec<u8>> + 'p) -> Packer<'p, Packed> {
+    let mut choose = move |(index, cluster): (u64, &[u8])| {
+        let packed = compress(index, cluster)?;
+        let shrank = (1..cluster.len()).contains(&packed.len());
+        Ok((index, if shrank { packed } else { cluster.to_vec() }))
+    };
+    Box::new(move |job: Filled| {
+        let clusters = job.blocks().map(&mut choose);
+        Ok(Packed::Compressed(clusters.collect::<Result<_>>()?))
     })
 }
 

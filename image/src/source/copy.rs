@@ -1,99 +1,57 @@
-//! A disk's data, copied to a sink by several readers.
+//! A disk's data, copied to a sink by several threads.
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
-use super::{Sink, Source, is_zero};
+use super::{Progress, Sink, Source, is_zero};
 use crate::error::Result;
+use crate::feed::{Feed, Scan};
+use crate::pipeline::{self, Filled};
 
-const PIECE: u64 = 1 << 20;
 /// Zeros are left out in blocks of this many bytes.
 const BLOCK: usize = 65_536;
-/// Readers of a compressed disk inflate side by side; more of them only wait for the file system.
-const READER_LIMIT: usize = 8;
 
 /// Writes `source` as a raw image into `sink`, an empty one, leaving holes and blocks of zeros as holes.
 ///
-/// All cores read; memory is a megabyte for each of them.
+/// Several threads read and write side by side, all cores at most; memory stays below 64 MiB.
 ///
 /// # Errors
 /// Whatever reading and writing give.
 pub fn write_raw(source: &dyn Source, sink: &dyn Sink) -> Result<()> {
-    sink.set_size(source.size())?;
-    copy(source, sink)
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    write_raw_feed(&mut Scan::new(source), sink, threads, &mut |_| {})
 }
 
-/// As [`write_raw`], but the sink keeps the size that the last byte written gives it.
-pub(crate) fn copy(source: &dyn Source, sink: &dyn Sink) -> Result<()> {
-    let pieces = Mutex::new(Pieces {
-        source,
-        run: 0..0,
-        stopped: false,
-    });
-    // A poisoned lock belongs to a panic that is on its way up.
-    let pieces = || pieces.lock().unwrap_or_else(PoisonError::into_inner);
-    let work = || -> Result<()> {
-        let mut buffer = Vec::new();
-        loop {
-            let piece = pieces().next();
-            match piece {
-                Ok(None) => return Ok(()),
-                Ok(Some(piece)) => copy_piece(source, sink, piece, &mut buffer),
-                Err(error) => Err(error),
-            }
-            .inspect_err(|_| pieces().stopped = true)?;
-        }
+/// As [`write_raw`], from wherever the data comes.
+pub(crate) fn write_raw_feed<'a>(
+    feed: &mut dyn Feed<'a>,
+    sink: &dyn Sink,
+    threads: NonZeroUsize,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<()> {
+    sink.set_size(feed.size())?;
+    write_stretches(feed, sink, threads, progress)
+}
+
+/// As [`write_raw_feed`], but the sink keeps the size that the last byte written gives it.
+pub(crate) fn write_stretches<'a>(
+    feed: &mut dyn Feed<'a>,
+    sink: &dyn Sink,
+    threads: NonZeroUsize,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<()> {
+    let write = |job: Filled| {
+        let mut stretches = job.stretches();
+        stretches.try_for_each(|(at, bytes)| sink.write_at(at, bytes))
     };
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let readers = cores.clamp(1, READER_LIMIT);
-    if readers == 1 || source.size() <= PIECE {
-        return work();
-    }
-    thread::scope(|scope| {
-        let readers: Vec<_> = (0..readers).map(|_| scope.spawn(work)).collect();
-        let results = readers.into_iter().map(|reader| match reader.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        results.collect::<Vec<_>>().into_iter().collect()
-    })
-}
-
-/// The data, cut at multiples of a megabyte.
-struct Pieces<'a> {
-    source: &'a dyn Source,
-    run: Range<u64>,
-    /// One reader has failed: the others need not go on.
-    stopped: bool,
-}
-
-impl Pieces<'_> {
-    fn next(&mut self) -> Result<Option<Range<u64>>> {
-        if self.stopped {
-            return Ok(None);
-        }
-        if self.run.is_empty() {
-            match self.source.next_data(self.run.end)? {
-                Some(run) => self.run = run,
-                None => return Ok(None),
-            }
-        }
-        let end = self.run.end.min((self.run.start / PIECE + 1) * PIECE);
-        let piece = self.run.start..end;
-        self.run.start = end;
-        Ok(Some(piece))
-    }
-}
-
-fn copy_piece(source: &dyn Source, sink: &dyn Sink, piece: Range<u64>, buffer: &mut Vec<u8>) -> Result<()> {
-    buffer.resize(
-        usize::try_from(piece.end - piece.start).expect("a piece is at most a megabyte"),
-        0,
-    );
-    source.read_at(piece.start, buffer)?;
-    write_data(sink, piece.start, buffer)
+    pipeline::run(
+        feed,
+        BLOCK as u64,
+        threads.get(),
+        &|| Ok(Box::new(write)),
+        &mut Ok,
+        progress,
+    )
 }
 
 /// Writes `bytes` at `offset`, without their blocks of zeros.

@@ -3,20 +3,22 @@
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use rustix::fs::SeekFrom as Seek;
 use rustix::io::Errno;
 
 use super::{Source, check_range};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Kind, Place, Result};
 
 /// A raw image; its holes are those of the file system, where that tells.
 #[derive(Debug)]
 pub struct RawFile {
     file: File,
     size: u64,
+    /// When a regular file was last written, as it was opened: seconds and nanoseconds.
+    written: Option<(i64, i64)>,
 }
 
 impl RawFile {
@@ -37,7 +39,8 @@ impl RawFile {
     /// As [`RawFile::open`].
     pub fn new(mut file: File) -> Result<Self> {
         let failed = |e: io::Error| Error::io(Place::Whole, "find the image's size", e);
-        let kind = file.metadata().map_err(failed)?.file_type();
+        let known = file.metadata().map_err(failed)?;
+        let kind = known.file_type();
         if !kind.is_file() && !kind.is_block_device() {
             return Err(Error::invalid(
                 Place::Whole,
@@ -45,7 +48,8 @@ impl RawFile {
             ));
         }
         let size = file.seek(SeekFrom::End(0)).map_err(failed)?;
-        Ok(Self { file, size })
+        let written = kind.is_file().then(|| (known.mtime(), known.mtime_nsec()));
+        Ok(Self { file, size, written })
     }
 }
 
@@ -79,12 +83,28 @@ impl Source for RawFile {
             .read_exact_at(buffer, offset)
             .map_err(|e| Error::io(Place::Offset(offset), "read the raw image", e))
     }
+
+    /// A file's size and time of writing are those that it was opened with. Of a block device nothing can be told, and
+    /// file systems keep time by ticks of a few milliseconds.
+    fn settled(&self) -> Result<()> {
+        let Some(written) = self.written else {
+            return Ok(());
+        };
+        let now = self
+            .file
+            .metadata()
+            .map_err(|e| Error::io(Place::Whole, "look at the image again", e))?;
+        if now.len() == self.size && (now.mtime(), now.mtime_nsec()) == written {
+            return Ok(());
+        }
+        let reason = "the image was written to while it was read: is a machine running from it?";
+        Err(Error::new(Kind::Changed, Place::Whole, reason))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
     use std::io::Write as _;
 
     #[test]
@@ -112,6 +132,20 @@ mod tests {
             disk.read_at(0, &mut [0; 100]).unwrap_err().kind(),
             Kind::Truncated
         );
+    }
+
+    #[test]
+    fn a_file_that_is_written_to_while_it_is_read_has_not_settled() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 20).unwrap();
+        let disk = RawFile::new(file.try_clone().unwrap()).unwrap();
+        disk.settled().unwrap();
+        // A tick of the file system's clock.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        file.write_all(b"same length").unwrap();
+        assert_eq!(disk.settled().unwrap_err().kind(), Kind::Changed);
+        let copied = crate::source::write_raw(&disk, &tempfile::tempfile().unwrap());
+        assert_eq!(copied.unwrap_err().kind(), Kind::Changed);
     }
 
     #[test]

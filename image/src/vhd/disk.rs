@@ -200,6 +200,10 @@ impl<S: Source> Source for Disk<S> {
         }
         Ok(())
     }
+
+    fn settled(&self) -> Result<()> {
+        self.file.settled()
+    }
 }
 
 impl<S: Source> Disk<S> {

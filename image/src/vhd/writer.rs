@@ -1,19 +1,35 @@
 //! A raw disk as a VHD.
 
+use std::num::NonZeroUsize;
+
 use super::footer::{self, Footer, Form};
 use super::header::{self, BLOCK, Header};
 use super::{CAPACITY_LIMIT, SIZE_UNIT};
 use crate::error::{Error, Kind, Place, Result};
+use crate::feed::{Feed, Scan};
 use crate::guid::Guid;
-use crate::source::{Progress, SECTOR, Sink, Source, is_zero, length, write_data};
+use crate::pipeline::{self, Filled};
+use crate::source::{Progress, SECTOR, Sink, Source, length, write_data, write_stretches};
 
 /// How a VHD is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// How the disk is stored.
     pub form: Form,
     /// The disk's identity. Without one it is derived from the size: the same at each build.
     pub id: Option<Guid>,
+    /// Threads that read and look for zeros. The output does not depend on their number.
+    pub threads: NonZeroUsize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            form: Form::default(),
+            id: None,
+            threads: NonZeroUsize::MIN,
+        }
+    }
 }
 
 /// What was written.
@@ -27,8 +43,8 @@ pub struct Written {
     pub id: Guid,
 }
 
-/// Writes `source` to `sink`, an empty one, holes and zeros left out; memory stays at a few megabytes whatever the
-/// disk's size. `progress` is called now and then.
+/// Writes `source` to `sink`, an empty one, holes and zeros left out; memory stays below 64 MiB whatever the disk's
+/// size. `progress` is called now and then.
 ///
 /// # Errors
 /// [`Kind::Ceiling`] for an empty disk and one above [`CAPACITY_LIMIT`]; and whatever reading and writing give.
@@ -38,7 +54,17 @@ pub fn write(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Written> {
-    let size = source.size();
+    write_feed(&mut Scan::new(source), sink, options, progress)
+}
+
+/// As [`write`], from wherever the data comes.
+pub(crate) fn write_feed<'a>(
+    feed: &mut dyn Feed<'a>,
+    sink: &dyn Sink,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Written> {
+    let size = feed.size();
     if size == 0 || size > CAPACITY_LIMIT {
         let reason = "a VHD holds more than nothing, at most 2040 GiB";
         return Err(Error::new(Kind::Ceiling, Place::Whole, reason));
@@ -50,14 +76,10 @@ pub fn write(
     let footer = Footer::new(options.form, capacity, id);
     let end = match options.form {
         Form::Fixed => {
-            blocks(source, progress, &mut |index, block| {
-                // The disk may end inside its last block, and so does the file.
-                let known = block.len().min(length(capacity - index * BLOCK));
-                write_data(sink, index * BLOCK, &block[..known])
-            })?;
+            write_stretches(feed, sink, options.threads, progress)?;
             capacity
         }
-        Form::Dynamic => dynamic(source, sink, &footer, progress)?,
+        Form::Dynamic => dynamic(feed, sink, &footer, options.threads, progress)?,
     };
     sink.write_at(end, &footer.render())?;
     Ok(Written {
@@ -68,10 +90,11 @@ pub fn write(
 }
 
 /// Writes all but the footer; where that goes.
-fn dynamic(
-    source: &dyn Source,
+fn dynamic<'a>(
+    feed: &mut dyn Feed<'a>,
     sink: &dyn Sink,
     footer: &Footer,
+    threads: NonZeroUsize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<u64> {
     let header = Header::new(footer.header, footer.size);
@@ -82,7 +105,7 @@ fn dynamic(
     let mut table = vec![0xff; length(header.table_length())];
     let mut next = header.table + header.table_length();
     let bitmap = vec![0xff; length(header.bitmap())];
-    blocks(source, progress, &mut |index, block| {
+    let mut put = |index: u64, block: &[u8]| {
         let sector = u32::try_from(next / SECTOR).expect("blocks of 2040 GiB end below 2 TiB");
         let entry = length(index) * 4;
         table[entry..entry + 4].copy_from_slice(&sector.to_be_bytes());
@@ -90,37 +113,15 @@ fn dynamic(
         write_data(sink, next + header.bitmap(), block)?;
         next += header.bitmap() + BLOCK;
         Ok(())
-    })?;
+    };
+    pipeline::run(
+        feed,
+        BLOCK,
+        threads.get(),
+        &|| Ok(Box::new(Ok)),
+        &mut |job: Filled| job.blocks().try_for_each(|(index, block)| put(index, block)),
+        progress,
+    )?;
     sink.write_at(header.table, &table)?;
     Ok(next)
-}
-
-/// Hands the blocks that hold anything but zeros to `put`, whole, in the disk's order.
-fn blocks(
-    source: &dyn Source,
-    progress: &mut dyn FnMut(Progress),
-    put: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
-) -> Result<()> {
-    let mut report = Progress {
-        done: 0,
-        total: source.data_length()?,
-    };
-    let mut buffer = vec![0; length(BLOCK)];
-    let mut next = 0;
-    // Two stretches may share a block: the second begins after it.
-    while let Some(data) = source.next_data(next * BLOCK)? {
-        next = data.end.div_ceil(BLOCK);
-        for index in data.start / BLOCK..next {
-            let known = length(source.size() - index * BLOCK).min(buffer.len());
-            let (head, tail) = buffer.split_at_mut(known);
-            source.read_at(index * BLOCK, head)?;
-            tail.fill(0);
-            if !is_zero(&buffer) {
-                put(index, &buffer)?;
-            }
-            report.done = (report.done + known as u64).min(report.total);
-            progress(report);
-        }
-    }
-    Ok(())
 }

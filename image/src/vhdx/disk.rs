@@ -90,4 +90,8 @@ impl<S: Source> Source for Disk<S> {
         }
         Ok(())
     }
+
+    fn settled(&self) -> Result<()> {
+        self.file.settled()
+    }
 }

@@ -232,6 +232,16 @@ impl<S: Source> Source for Disk<S> {
         }
         Ok(())
     }
+
+    fn settled(&self) -> Result<()> {
+        let mut files = self.extents.iter().filter_map(|extent| match &extent.content {
+            Content::Sparse(sparse) => Some(&sparse.file),
+            Content::Flat(file, _) => Some(file),
+            Content::Zero => None,
+        });
+        files.try_for_each(Source::settled)?;
+        self.parent.as_ref().map_or(Ok(()), |parent| parent.settled())
+    }
 }
 
 impl<S: Source> Disk<S> {

@@ -4,16 +4,24 @@ use libdeflater::{CompressionLvl, Compressor};
 
 use super::marker::{GRAIN_MARKER_LENGTH, Marker};
 use crate::error::{Error, Kind, Place, Result};
-use crate::pipeline::Packer;
+use crate::pipeline::{Filled, Packer};
 use crate::source::SECTOR;
 
 /// Bytes of a grain.
 pub(super) const GRAIN: u64 = 65_536;
 
+/// Grains by their numbers on the disk.
+pub(super) type Packed = Vec<(u64, Vec<u8>)>;
+
 /// Compresses grains at a level; what one compresses to depends on nothing but its bytes.
-pub(super) fn packer(level: CompressionLvl) -> Packer<Vec<u8>> {
+pub(super) fn packer<'p>(level: CompressionLvl) -> Packer<'p, Packed> {
     let mut compressor = Compressor::new(level);
-    Box::new(move |index, grain| compress(&mut compressor, index, grain))
+    Box::new(move |job: Filled| {
+        let grains = job.blocks();
+        grains
+            .map(|(index, grain)| Ok((index, compress(&mut compressor, index, grain)?)))
+            .collect()
+    })
 }
 
 fn compress(compressor: &mut Compressor, index: u64, grain: &[u8]) -> Result<Vec<u8>> {

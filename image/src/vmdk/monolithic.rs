@@ -3,21 +3,18 @@
 //! Header, descriptor, redundant directory with its tables, directory with its tables, then grains in the disk's order.
 //! Every table has its place from the start, as the format asks; those without grains are holes in the file.
 
-use std::ops::Range;
-
 use super::grain::GRAIN;
 use super::header::Header;
 use super::writer::{Options, Written, content_id};
 use super::{CAPACITY_LIMIT, TABLE_ENTRIES, TABLE_SECTORS};
 use crate::error::{Error, Kind, Place, Result};
-use crate::source::{Progress, SECTOR, Sink, Source, is_zero, length};
+use crate::feed::{Feed, Scan};
+use crate::pipeline::{self, Filled};
+use crate::source::{Progress, SECTOR, Sink, Source, length};
 
-/// Grains read at once.
-const GRAINS_PER_READ: u64 = 16;
-
-/// Writes `source` to `sink`, an empty one; memory stays at a few megabytes whatever the disk's size.
+/// Writes `source` to `sink`, an empty one; memory stays below 64 MiB whatever the disk's size.
 ///
-/// Of `options`, level and threads play no part. A size that is no multiple of 512 is rounded up. `progress` is called
+/// Of `options`, the level plays no part. A size that is no multiple of 512 is rounded up. `progress` is called
 /// now and then.
 ///
 /// # Errors
@@ -29,7 +26,17 @@ pub fn write_sparse(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Written> {
-    let size = source.size();
+    write_sparse_feed(&mut Scan::new(source), sink, options, progress)
+}
+
+/// As [`write_sparse`], from wherever the data comes.
+pub(crate) fn write_sparse_feed<'a>(
+    feed: &mut dyn Feed<'a>,
+    sink: &dyn Sink,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Written> {
+    let size = feed.size();
     if size == 0 || size > CAPACITY_LIMIT {
         let reason = "a VMDK holds more than nothing, at most 64 TiB";
         return Err(Error::new(Kind::Ceiling, Place::Whole, reason));
@@ -47,30 +54,21 @@ pub fn write_sparse(
     let text = options.descriptor("monolithicSparse", content_id, capacity);
     sink.write_at(SECTOR, text.as_bytes())?;
     file.directories()?;
-    let mut report = Progress {
-        done: 0,
-        total: source.data_length()?,
-    };
     let mut grains = 0;
-    let mut run: Range<u64> = 0..0;
-    let mut buffer = vec![0; length(GRAINS_PER_READ * GRAIN)];
-    // Two stretches may share a grain: the second begins after it.
-    while let Some(data) = source.next_data(run.end * GRAIN)? {
-        run = data.start / GRAIN..data.end.div_ceil(GRAIN);
-        while !run.is_empty() {
-            let piece = run.start..run.end.min(run.start + GRAINS_PER_READ);
-            run.start = piece.end;
-            let bytes = read_grains(source, piece.clone(), &mut buffer)?;
-            for (index, grain) in piece.zip(bytes.chunks_exact(length(GRAIN))) {
-                if !is_zero(grain) {
-                    file.grain(index, grain)?;
-                    grains += 1;
-                }
+    pipeline::run(
+        feed,
+        GRAIN,
+        options.threads.get(),
+        &|| Ok(Box::new(Ok)),
+        &mut |job: Filled| {
+            for (index, grain) in job.blocks() {
+                file.grain(index, grain)?;
+                grains += 1;
             }
-            report.done = (report.done + bytes.len() as u64).min(report.total);
-            progress(report);
-        }
-    }
+            Ok(())
+        },
+        progress,
+    )?;
     file.end_table()?;
     let length = file.next * SECTOR;
     sink.set_size(length)?;
@@ -81,16 +79,6 @@ pub fn write_sparse(
         length,
         content_id,
     })
-}
-
-/// The disk may end inside its last grain, which is whole in the file.
-fn read_grains<'a>(source: &dyn Source, grains: Range<u64>, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
-    let start = grains.start * GRAIN;
-    let bytes = &mut buffer[..length(grains.end * GRAIN - start)];
-    let known = bytes.len().min(length(source.size() - start));
-    bytes[known..].fill(0);
-    source.read_at(start, &mut bytes[..known])?;
-    Ok(bytes)
 }
 
 struct Output<'a> {

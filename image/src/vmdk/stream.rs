@@ -185,11 +185,6 @@ impl<R: Read> Stream<R> {
         }
     }
 
-    /// What has been read so far.
-    pub(super) fn summary(&self) -> Summary {
-        self.summary
-    }
-
     /// Hands all grains to `sink`, in order; what it does not get is zeros.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use super::marker::Marker;
 use super::text::{Adapter, Text};
 use super::{CAPACITY_LIMIT, TABLE_ENTRIES, TABLE_SECTORS};
 use crate::error::{Error, Kind, Place, Result};
+use crate::feed::{Feed, Scan};
 use crate::pipeline;
 use crate::source::{Progress, SECTOR, Source};
 
@@ -85,25 +86,27 @@ pub fn write(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Written> {
-    let mut stream = Output::start(source.size(), sink, options)?;
-    let mut report = Progress {
-        done: 0,
-        total: source.data_length()?,
-    };
+    write_feed(&mut Scan::new(source), sink, options, progress)
+}
+
+/// As [`write`], from wherever the data comes.
+pub(crate) fn write_feed<'a>(
+    feed: &mut dyn Feed<'a>,
+    sink: &mut dyn Write,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Written> {
+    let mut stream = Output::start(feed.size(), sink, options)?;
     pipeline::run(
-        source,
+        feed,
         GRAIN,
         options.threads.get(),
         &|| Ok(grain::packer(options.level.deflate())),
-        &mut |packed| {
-            for (index, bytes) in &packed.blocks {
-                stream.grain(*index, bytes)?;
-            }
-            // Grains round stretches of data up.
-            report.done = (report.done + packed.covered).min(report.total);
-            progress(report);
-            Ok(())
+        &mut |grains| {
+            let mut grains = grains.iter();
+            grains.try_for_each(|(index, bytes)| stream.grain(*index, bytes))
         },
+        progress,
     )?;
     stream.finish()
 }

@@ -5,32 +5,31 @@ use anyhow::bail;
 use clap::Args;
 use image::convert::{Options, Target, convert};
 use image::error::Kind;
-use image::vmdk::{self, Level};
-use ovf::package::{Index, Source};
+use ovf::package::Source;
 use packer::Error;
 use packer::build::cores;
-use packer::extract::{Extracted, Extraction, Wanted};
+use packer::extract::{Extracted, Extraction, Wanted, place};
 use packer::location::{Location, Reading};
 use packer::output::Output;
-use packer::section::Section;
 use serde_json::json;
 
-use super::disk::OutputFormat;
+use super::disk::{Effort, OutputFormat};
 use crate::access::Access;
 use crate::progress::Progress;
 use crate::report;
-use crate::trust::{Trust, accepted, judge_taking};
+use crate::trust::{Trust, accepted, judge, judge_taking};
 
 /// Take members or a disk out of a package, verified in the same pass
 ///
 /// The package is read once: what is read is digested, inflated and written at once, and gets its name only on a good
-/// verdict. From a pipe or a server, too. Formats other than raw and vmdk are written after the verdict, from a package that
-/// is a file.
+/// verdict. From a pipe or a server, too. A disk that can't be read front to back (anything but a streamOptimized VMDK) is
+/// converted after the verdict, from a package that is a file.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ova extract node.ova -o folder --trust ca.pem            every member
   ova extract node.ova --disk 1 --format raw -o disk.raw   a disk, inflated
+  ova extract node.ova --disk 1 --format qcow2 -o disk.qcow2
   curl -s https://example.com/node.ova | ova extract - --disk 1 --format raw -o disk.raw")]
 pub(crate) struct Arguments {
     /// An OVA, or a descriptor beside its files: a file, an http(s) URL, or `-` for an OVA from standard input
@@ -44,6 +43,9 @@ pub(crate) struct Arguments {
     /// What the disk becomes; the member as it is, if not given
     #[arg(long, value_name = "FORMAT", value_enum, requires = "disk")]
     format: Option<OutputFormat>,
+    /// How hard to compress, where the format does
+    #[arg(long, value_enum, default_value_t = Effort::Default, requires = "format")]
+    level: Effort,
     #[command(flatten)]
     access: Access,
     #[command(flatten)]
@@ -59,18 +61,19 @@ impl Arguments {
             )));
         }
         let progress = Progress::spinner("extracting");
-        let extracted = match self.format.map(Target::from) {
-            Some(target) if !matches!(target, Target::Raw | Target::StreamOptimized) => {
-                self.convert(target)?
+        let options = self.format.map(|format| Options {
+            target: Target::from(format),
+            level: self.level.into(),
+            threads: cores(),
+            file_name: "disk.vmdk".to_owned(),
+        });
+        let extracted = match (self.take(options.as_ref()), options) {
+            (Err(error), Some(options)) if is_unsupported(&error) => {
+                let location = Location::of(&self.package)?;
+                let path = location.local().map_err(|_| error)?;
+                self.convert(&location, path, &options)?
             }
-            Some(Target::Raw) => match self.take(true) {
-                // A VMDK whose directory stands at its head, as QEMU writes it, cannot be inflated as it comes.
-                Err(error) if is_unsupported(&error) && Location::of(&self.package)?.local().is_ok() => {
-                    self.convert(Target::Raw)?
-                }
-                taken => taken?,
-            },
-            _ => self.take(false)?,
+            (taken, _) => taken?,
         };
         progress.finish();
         if json {
@@ -91,13 +94,13 @@ impl Arguments {
     }
 
     /// In the pass that verifies.
-    fn take(&self, raw: bool) -> anyhow::Result<Vec<Extracted>> {
+    fn take(&self, options: Option<&Options>) -> anyhow::Result<Vec<Extracted>> {
         let (location, mut source) = self.access.open(&self.package, Reading::Whole)?;
         let mut extraction = Extraction::new(match &self.disk {
             None => Wanted::Members(self.output.clone()),
             Some(which) => Wanted::Disk {
                 which: which.clone(),
-                raw,
+                options: options.cloned(),
                 output: self.output.clone(),
             },
         });
@@ -115,33 +118,13 @@ impl Arguments {
     }
 
     /// After the verdict, from the member where it lies: no copy of the disk is made on the way.
-    fn convert(&self, target: Target) -> anyhow::Result<Vec<Extracted>> {
-        let location = Location::of(&self.package)?;
-        let path = location.local()?;
-        let mut extraction = Extraction::new(Wanted::Place(self.disk.clone().unwrap_or_default()));
-        let verdict = judge_taking(
-            &location,
-            &mut Source::open(path)?,
-            &self.trust.policy()?,
-            &mut extraction,
-        )?;
-        if let Some(failure) = extraction.failure() {
-            return Err(failure.into());
-        }
-        accepted(&location, &verdict)?;
-        let Some((member, capacity)) = extraction.place() else {
-            bail!(Error::Refused("the package has no descriptor".to_owned()));
-        };
-        let (file, offset, length) = place_of(path, member)?;
-        let disk = vmdk::Disk::open(Section::open(&file, offset, length)?, capacity)?;
-        let options = Options {
-            target,
-            level: Level::Default,
-            threads: cores(),
-            file_name: "disk.vmdk".to_owned(),
-        };
+    fn convert(&self, location: &Location, path: &Path, options: &Options) -> anyhow::Result<Vec<Extracted>> {
+        let (member, capacity) = place(path, self.disk.as_deref().unwrap_or_default())?;
+        let verdict = judge(location, &mut Source::open(path)?, &self.trust.policy()?)?;
+        accepted(location, &verdict)?;
+        let disk = image::open::inside(member, capacity)?;
         let mut output = Output::create(&self.output)?;
-        convert(&disk, output.file(), &options, &mut |_| {})?;
+        convert(&disk, output.file(), options, &mut |_| {})?;
         let bytes = output.file().metadata()?.len();
         output.commit()?;
         Ok(vec![Extracted {
@@ -153,20 +136,4 @@ impl Arguments {
 
 fn is_unsupported(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(Error::Image(error)) if error.kind() == Kind::Unsupported)
-}
-
-/// The file that holds a member's bytes, and where.
-fn place_of(package: &Path, member: &str) -> anyhow::Result<(PathBuf, u64, u64)> {
-    let source = Source::open(package)?;
-    let archive = source.is_archive();
-    let index = Index::read(source)?;
-    let found = index.members().iter().find(|info| info.name.as_str() == member);
-    let Some(info) = found else {
-        bail!(Error::Refused(format!("{member} is not in the package")));
-    };
-    if archive {
-        return Ok((package.to_owned(), info.offset, info.size));
-    }
-    let folder = package.parent().unwrap_or(Path::new("."));
-    Ok((info.name.under(folder), 0, info.size))
 }
