@@ -1,18 +1,26 @@
 //! Whether two disks hold the same bytes, whatever their formats.
 
 use crate::error::Result;
-use crate::source::Source;
+use crate::source::{Progress, Source};
 
 /// Bytes compared at a time.
 const PIECE: usize = 1 << 20;
 
 /// The first byte at which two disks differ; none if they are the same. A longer disk is the same if its rest is zeros.
 ///
-/// Only stretches that hold data in one of them are read.
+/// Only stretches that hold data in one of them are read. `progress` is called now and then.
 ///
 /// # Errors
 /// Whatever reading gives.
-pub fn first_difference(a: &dyn Source, b: &dyn Source) -> Result<Option<u64>> {
+pub fn first_difference(
+    a: &dyn Source,
+    b: &dyn Source,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Option<u64>> {
+    let mut report = Progress {
+        done: 0,
+        total: a.data_length()?.max(b.data_length()?),
+    };
     let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
     let end = a.size().max(b.size());
     let mut from = 0;
@@ -41,6 +49,9 @@ pub fn first_difference(a: &dyn Source, b: &dyn Source) -> Result<Option<u64>> {
             return Ok(Some(from + at as u64));
         }
         from += length as u64;
+        // Where only one holds data, that is more than either's.
+        report.done = (report.done + length as u64).min(report.total);
+        progress(report);
     }
     Ok(None)
 }
@@ -67,23 +78,21 @@ mod tests {
         disk
     }
 
+    fn difference(a: &dyn Source, b: &dyn Source) -> Option<u64> {
+        first_difference(a, b, &mut |_| {}).unwrap()
+    }
+
     #[test]
     fn the_first_byte_that_differs_is_named_and_zeros_at_the_end_do_not_count() {
         let one = disk(10 << 20, 5 << 20, b"data");
+        assert_eq!(difference(&one, &disk(10 << 20, 5 << 20, b"data")), None);
+        assert_eq!(difference(&one, &disk(12 << 20, 5 << 20, b"data")), None);
         assert_eq!(
-            first_difference(&one, &disk(10 << 20, 5 << 20, b"data")).unwrap(),
-            None
-        );
-        assert_eq!(
-            first_difference(&one, &disk(12 << 20, 5 << 20, b"data")).unwrap(),
-            None
-        );
-        assert_eq!(
-            first_difference(&one, &disk(10 << 20, 5 << 20, b"daTa")).unwrap(),
+            difference(&one, &disk(10 << 20, 5 << 20, b"daTa")),
             Some((5 << 20) + 2)
         );
         assert_eq!(
-            first_difference(&disk(1 << 20, 0, b""), &disk(4 << 20, 3 << 20, b"x")).unwrap(),
+            difference(&disk(1 << 20, 0, b""), &disk(4 << 20, 3 << 20, b"x")),
             Some(3 << 20)
         );
     }

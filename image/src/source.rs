@@ -7,7 +7,6 @@ mod copy;
 mod file;
 mod memory;
 mod sink;
-mod slots;
 
 use std::ops::Range;
 
@@ -17,7 +16,6 @@ pub(crate) use copy::{write_data, write_raw_feed, write_stretches};
 pub use file::RawFile;
 pub use memory::Memory;
 pub use sink::{Seeking, Sink};
-pub(crate) use slots::Slots;
 
 use crate::error::{Error, Kind, Place, Result};
 

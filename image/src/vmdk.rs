@@ -30,6 +30,7 @@
 //! # Ok::<(), image::error::Error>(())
 //! ```
 
+mod ahead;
 mod check;
 mod descriptor;
 mod disk;

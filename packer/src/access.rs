@@ -8,6 +8,8 @@ use ovf::package::Source;
 use packer::location::{Location, Reading};
 use packer::remote::Settings;
 
+use crate::progress::Progress;
+
 #[derive(Debug, Args)]
 pub(crate) struct Access {
     /// Authorities (PEM or DER) to trust for https, beside the system's
@@ -26,7 +28,12 @@ const MAX_CA_BYTES: u64 = 16 << 20;
 
 impl Access {
     /// Opens a package: a file, `-`, or a URL.
-    pub(crate) fn open(&self, package: &Path, reading: Reading) -> anyhow::Result<(Location, Source)> {
+    pub(crate) fn open(
+        &self,
+        package: &Path,
+        reading: Reading,
+        progress: &Progress,
+    ) -> anyhow::Result<(Location, Source)> {
         let mut location = Location::of(package)?;
         if let (Location::Remote(address), Some(path)) = (&location, &self.credentials) {
             let bytes = packer::input::read_bounded(path, MAX_CREDENTIALS_BYTES)?;
@@ -43,7 +50,10 @@ impl Access {
                 .authorities
                 .extend(roots.map(|root| root.as_der().to_vec().into()));
         }
-        let source = location.open(reading, &settings)?;
+        let (mut source, length) = location.open_measured(reading, &settings)?;
+        if reading == Reading::Whole {
+            progress.watch(&mut source, length);
+        }
         Ok((location, source))
     }
 }

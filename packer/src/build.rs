@@ -172,7 +172,7 @@ impl<'a> Plan<'a> {
             }
         } else if let Some(state) = &disk.state {
             let made = state_disk::make(state, &seed, lock, cache)?;
-            planned(Box::new(RawFile::open(made.path())?), Some(made));
+            planned(Box::new(RawFile::open(&made.path())?), Some(made));
         }
         Ok(())
     }

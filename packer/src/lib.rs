@@ -23,6 +23,7 @@
 //! - [`remote`]: packages on servers, read by the parts that are wanted
 //! - [`package`]: a package as whoever runs it sees it
 //! - [`output`]: files that appear whole or not at all
+//! - [`unfinished`]: what must not stay behind
 #![forbid(unsafe_code)]
 
 pub mod boot_disk;
@@ -45,6 +46,7 @@ pub mod sbom;
 pub mod section;
 pub mod sign;
 pub mod state_disk;
+pub mod unfinished;
 
 pub use error::{Error, Result};
 pub use recipe::Recipe;

@@ -68,24 +68,40 @@ impl Location {
     /// # Errors
     /// It cannot be opened, or its server does not serve parts of files.
     pub fn open(&self, reading: Reading, settings: &Settings) -> Result<Source> {
+        Ok(self.open_measured(reading, settings)?.0)
+    }
+
+    /// As [`Location::open`]; and an archive's length in bytes, as far as that is known before it is read.
+    ///
+    /// # Errors
+    /// As [`Location::open`].
+    pub fn open_measured(&self, reading: Reading, settings: &Settings) -> Result<(Source, Option<u64>)> {
         let address = match self {
-            Self::Input => return Ok(Source::stream(std::io::stdin())),
-            Self::File(path) => return Ok(Source::open(path)?),
+            Self::Input => return Ok((Source::stream(std::io::stdin()), None)),
+            Self::File(path) => {
+                let source = Source::open(path)?;
+                let length = source.is_archive().then(|| path.metadata().ok()).flatten();
+                let length = length.filter(|it| it.is_file()).map(|it| it.len());
+                return Ok((source, length));
+            }
             Self::Remote(address) => address,
         };
         let client = Client::new(settings);
         if address.is_descriptor() {
             let folder = RemoteFolder::of(&client, address)?;
             let name = folder.descriptor_name().clone();
-            return Ok(Source::folder(folder, name));
+            return Ok((Source::folder(folder, name), None));
         }
         match reading {
-            Reading::Parts => Ok(Source::seekable(
-                RemoteArchive::open(&client, address).map_err(Error::from_remote)?,
-            )),
-            Reading::Whole => Ok(Source::stream(
-                Download::open(&client, address).map_err(Error::from_remote)?,
-            )),
+            Reading::Parts => {
+                let archive = RemoteArchive::open(&client, address).map_err(Error::from_remote)?;
+                Ok((Source::seekable(archive), None))
+            }
+            Reading::Whole => {
+                let download = Download::open(&client, address).map_err(Error::from_remote)?;
+                let length = download.left();
+                Ok((Source::stream(download), length))
+            }
         }
     }
 }

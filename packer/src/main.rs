@@ -5,6 +5,7 @@ mod access;
 mod cli;
 mod command;
 mod findings;
+mod interruption;
 mod progress;
 mod report;
 mod signer;

@@ -5,21 +5,21 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use crate::error::{Error, Result};
+use crate::unfinished::Unfinished;
 
 /// A file that appears under its name whole, or not at all.
 ///
 /// It has no name while it is written (`O_TMPFILE`), so that even a killed build leaves nothing behind. Where the file
-/// system can't do that, it has a hidden name which is removed on failure, and by [`abandon`].
+/// system can't do that, it has a hidden name which is removed on failure, and by [`unfinished::remove_all`](crate::unfinished::remove_all).
 #[derive(Debug)]
 pub struct Output {
     file: File,
     path: PathBuf,
-    hidden: Option<Hidden>,
+    hidden: Option<Unfinished>,
 }
 
 impl Output {
@@ -72,7 +72,7 @@ impl Output {
             .create_new(true)
             .open(&hidden)
             .map_err(Error::io(&hidden, "create"))?;
-        let hidden = Hidden::new(hidden);
+        let hidden = Unfinished::of(hidden);
         Ok(Self {
             file,
             path: path.to_owned(),
@@ -108,14 +108,14 @@ impl Output {
     }
 
     /// linkat(2) replaces nothing, so the file is first linked under a hidden name and then renamed.
-    fn link_hidden(&self) -> io::Result<Hidden> {
+    fn link_hidden(&self) -> io::Result<Unfinished> {
         use std::os::fd::AsRawFd;
-        let hidden = Hidden::new(hidden_name(&self.path, folder_of(&self.path)));
+        let hidden = Unfinished::of(hidden_name(&self.path, folder_of(&self.path)));
         let from = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        match rustix::fs::linkat(CWD, &from, CWD, &hidden.0, AtFlags::SYMLINK_FOLLOW) {
+        match rustix::fs::linkat(CWD, &from, CWD, hidden.path(), AtFlags::SYMLINK_FOLLOW) {
             Err(rustix::io::Errno::EXIST) => {
-                fs::remove_file(&hidden.0)?;
-                rustix::fs::linkat(CWD, &from, CWD, &hidden.0, AtFlags::SYMLINK_FOLLOW)?;
+                fs::remove_file(hidden.path())?;
+                rustix::fs::linkat(CWD, &from, CWD, hidden.path(), AtFlags::SYMLINK_FOLLOW)?;
             }
             outcome => outcome?,
         }
@@ -123,46 +123,8 @@ impl Output {
     }
 }
 
-/// A file under its hidden name, gone when dropped.
-#[derive(Debug)]
-struct Hidden(PathBuf);
-
-/// The hidden names of this process.
-static HIDDEN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
 /// Tells hidden names apart, of which several may stand in one folder.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
-
-/// Removes what has a hidden name: for a process that is about to end by a signal.
-pub fn abandon() {
-    for path in HIDDEN.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-        // Nothing better can be done with a failure here.
-        let _ = fs::remove_file(path);
-    }
-}
-
-impl Hidden {
-    fn new(path: PathBuf) -> Self {
-        HIDDEN
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(path.clone());
-        Self(path)
-    }
-
-    fn rename(self, path: &Path) -> io::Result<()> {
-        fs::rename(&self.0, path)
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        let mut hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
-        hidden.retain(|path| *path != self.0);
-        // After a failure nothing better can be done, and what was renamed is no longer there.
-        let _ = fs::remove_file(&self.0);
-    }
-}
 
 fn folder_of(path: &Path) -> &Path {
     path.parent()

@@ -1,27 +1,26 @@
 //! The state disk: an empty ext4 file system as large as the recipe says and as sparse as mke2fs can make it.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-
-use tempfile::NamedTempFile;
 
 use crate::debian::{Cache, Lock, Unpacked};
 use crate::error::{Error, Result};
 use crate::recipe::StateImage;
+use crate::unfinished::Unfinished;
 use image::guid::Guid;
 
-/// A raw image in a temporary file that goes when this does.
+/// A raw image in a temporary folder that goes when this does.
 #[derive(Debug)]
 pub struct StateDisk {
-    file: NamedTempFile,
+    folder: Unfinished,
 }
 
 impl StateDisk {
     /// Where the raw image is.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        self.file.path()
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("disk")
     }
 }
 
@@ -58,13 +57,14 @@ pub fn make(state: &StateImage, seed: &Guid, lock: &Lock, cache: &Cache) -> Resu
     let packages = ["e2fsprogs", "libext2fs2", "libcom-err2"].map(|name| cache.unpacked(lock.get(name)?));
     let [programs, libraries, errors] = packages;
     let (programs, libraries) = (programs?, [libraries?, errors?]);
-    let temp = std::env::temp_dir();
-    let file = NamedTempFile::new().map_err(Error::io(&temp, "create a file"))?;
-    file.as_file()
-        .set_len(state.size.get_ref().bytes())
-        .map_err(Error::io(file.path(), "size"))?;
-    let conf = NamedTempFile::new().map_err(Error::io(&temp, "create a file"))?;
-    std::fs::write(conf.path(), MKE2FS_CONF).map_err(Error::io(conf.path(), "write"))?;
+    let disk = StateDisk {
+        folder: Unfinished::folder()?,
+    };
+    File::create(disk.path())
+        .and_then(|file| file.set_len(state.size.get_ref().bytes()))
+        .map_err(Error::io(&disk.path(), "size"))?;
+    let conf = disk.folder.path().join("mke2fs.conf");
+    std::fs::write(&conf, MKE2FS_CONF).map_err(Error::io(&conf, "write"))?;
     let (uuid, hash_seed) = (
         uuid(&seed.child("file system")),
         uuid(&seed.child("directory hash")),
@@ -88,9 +88,9 @@ pub fn make(state: &StateImage, seed: &Guid, lock: &Lock, cache: &Cache) -> Resu
         .arg(format!(
             "nodiscard,assume_storage_prezeroed=1,hash_seed={hash_seed},root_owner=0:0"
         ))
-        .arg(file.path())
+        .arg(disk.path())
         .env("LD_LIBRARY_PATH", library_path(&libraries))
-        .env("MKE2FS_CONFIG", conf.path())
+        .env("MKE2FS_CONFIG", &conf)
         .env("E2FSPROGS_FAKE_TIME", CREATION_TIME)
         .env("LC_ALL", "C")
         .output()
@@ -101,8 +101,7 @@ pub fn make(state: &StateImage, seed: &Guid, lock: &Lock, cache: &Cache) -> Resu
             String::from_utf8_lossy(&output.stderr).trim(),
         ));
     }
-    File::open(file.path()).map_err(Error::io(file.path(), "open"))?;
-    Ok(StateDisk { file })
+    Ok(disk)
 }
 
 /// mke2fs takes lower case only.

@@ -7,9 +7,12 @@ use ovf::certificate::KeyPin;
 use ovf::manifest::DigestAlgorithm;
 use ovf::package::Source;
 use ovf::verify::{Policy, Taker, Tolerance, Verdict, digests_named, verify_taking, verify_with};
-use packer::location::Location;
+use packer::location::{Location, Reading};
 use packer::policy::{self, Age};
+use packer::remote::Settings;
 use time::OffsetDateTime;
+
+use crate::progress::Progress;
 
 /// The flags' group in help texts.
 const HEADING: &str = "Trust";
@@ -104,10 +107,12 @@ impl Trust {
     }
 
     /// Verifies a package before something is done with it.
-    pub(crate) fn require_accepted(&self, package: &Path) -> anyhow::Result<()> {
+    pub(crate) fn require_accepted(&self, package: &Path, progress: &Progress) -> anyhow::Result<()> {
         // What is verified here is opened again: it must be a file.
         let package = Location::of(package)?;
-        let mut source = Source::open(package.local()?)?;
+        package.local()?;
+        let (mut source, length) = package.open_measured(Reading::Whole, &Settings::default())?;
+        progress.watch(&mut source, length);
         let verdict = judge(&package, &mut source, &self.policy()?)?;
         accepted(&package, &verdict)
     }

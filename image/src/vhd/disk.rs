@@ -14,9 +14,10 @@ use std::sync::Arc;
 use super::Footer;
 use super::footer::{self, Form};
 use super::header::{self, Header};
+use crate::cache::Cache;
 use crate::error::{Error, Kind, Place, Result};
 use crate::field::u32_be;
-use crate::source::{SECTOR, Slots, Source, check_range, length, read};
+use crate::source::{SECTOR, Source, check_range, length, read};
 
 /// Bitmaps in memory: of 128 MiB of a usual disk, at most 4 MiB.
 const BITMAPS_KEPT: usize = 64;
@@ -36,7 +37,7 @@ pub(super) struct Blocks {
     pub(super) header: Header,
     /// Each block's sector, or [`UNUSED`].
     pub(super) table: Vec<u32>,
-    bitmaps: Slots<Vec<u8>>,
+    bitmaps: Cache<u64, Vec<u8>>,
 }
 
 impl<S: Source> Disk<S> {
@@ -104,7 +105,7 @@ impl Blocks {
         Ok(Self {
             header,
             table: (0..count).map(|n| u32_be(&table, n * 4)).collect(),
-            bitmaps: Slots::new(BITMAPS_KEPT),
+            bitmaps: Cache::new(BITMAPS_KEPT),
         })
     }
 

@@ -12,9 +12,10 @@ use super::header::{DIRECTORY_AT_END, LENGTH as HEADER_LENGTH};
 use super::inflate::{check_length, inflate};
 use super::marker::{GRAIN_MARKER_LENGTH, Marker};
 use super::{Descriptor, Header, TABLE_ENTRIES, TABLE_SECTORS};
+use crate::cache::Cache;
 use crate::error::{Error, Kind, Place, Result};
 use crate::field::u32_le;
-use crate::source::{SECTOR, Slots, Source, check_range, length, read};
+use crate::source::{SECTOR, Source, check_range, length, read};
 
 /// Tables in memory, of all extents of a disk: 512 KiB of them cover 8 GiB.
 const TABLES_KEPT: usize = 256;
@@ -40,8 +41,8 @@ pub(super) struct Sparse<S> {
     pub(super) redundant: Vec<u32>,
     /// Where the file is known to store nothing: among the tables, and among their copies.
     holes: [Mutex<Range<u64>>; 2],
-    tables: Slots<Table>,
-    grains: Slots<Vec<u8>>,
+    tables: Cache<u64, Table>,
+    grains: Cache<u64, Vec<u8>>,
 }
 
 impl<S: Source> Sparse<S> {
@@ -66,8 +67,8 @@ impl<S: Source> Sparse<S> {
             directory,
             redundant,
             holes: [Mutex::new(0..0), Mutex::new(0..0)],
-            tables: Slots::new((TABLES_KEPT / extents).max(TABLES_LEAST)),
-            grains: Slots::new(GRAINS_KEPT / header.grain_bytes()),
+            tables: Cache::new((TABLES_KEPT / extents).max(TABLES_LEAST)),
+            grains: Cache::new(GRAINS_KEPT / header.grain_bytes()),
         };
         sparse.check_tables()?;
         Ok(sparse)

@@ -4,10 +4,11 @@
 //! that inflates to anything but a grain (bombs); tables and a directory that do not say exactly where the grains
 //! were; a footer that is not the header's copy; a stream without its end marker or with bytes after it.
 
-use std::io::{BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read};
 
 use libdeflater::Decompressor;
 
+use super::ahead::Ahead;
 use super::header::{DIRECTORY_AT_END, LENGTH as HEADER_LENGTH};
 use super::inflate::{PackedGrain, check_length};
 use super::map::Map;
@@ -28,8 +29,16 @@ pub struct Stream<R> {
     decompressor: Decompressor,
     packed: Vec<u8>,
     grain: Vec<u8>,
-    map: Map,
+    tables: Tables,
     summary: Summary,
+}
+
+/// Where the tables are that say where the grains are.
+enum Tables {
+    /// Behind their grains, as the format has it.
+    Behind(Map),
+    /// Before all grains, as QEMU has it.
+    Ahead(Ahead),
 }
 
 /// One grain of data.
@@ -57,8 +66,9 @@ impl<R: Read> Stream<R> {
     /// package's descriptor declared.
     ///
     /// # Errors
-    /// As [`Header::parse`] and [`Descriptor::parse`]; [`Kind::Ceiling`] above the limit; [`Kind::Unsupported`] where the
-    /// directory is not at the end, which [`super::Disk`] reads.
+    /// As [`Header::parse`] and [`Descriptor::parse`]; [`Kind::Ceiling`] above the limit; [`Kind::Unsupported`] for a
+    /// sparse disk, and for one whose tables are neither behind their grains nor all at the head as QEMU writes them:
+    /// [`super::Disk`] reads those.
     pub fn open(input: R, capacity_limit: u64) -> Result<Self> {
         let mut input = BufReader::with_capacity(1 << 18, input);
         let mut head = vec![0; HEADER_LENGTH];
@@ -71,28 +81,40 @@ impl<R: Read> Stream<R> {
                 "the VMDK is larger than the disk that was declared",
             );
         }
-        if !header.is_stream() || header.directory != DIRECTORY_AT_END {
-            return refuse(
-                Kind::Unsupported,
-                "the VMDK is sparse or has its grain directory at the head: no stream",
-            );
+        if !header.is_stream() {
+            return refuse(Kind::Unsupported, "the VMDK is sparse: no stream");
         }
-        if header.descriptor_offset != 1 || header.overhead > 2048 || header.overhead < 1 {
+        let behind = header.directory == DIRECTORY_AT_END;
+        if header.descriptor_offset != 1 || header.overhead < 1 || (behind && header.overhead > 2048) {
             return refuse(
                 Kind::Unsupported,
                 "the VMDK's descriptor is not where a stream has it",
             );
         }
-        let mut rest = vec![0; length(header.overhead * SECTOR) - HEADER_LENGTH];
-        input.read_exact(&mut rest).map_err(|e| unreadable(SECTOR, e))?;
-        let (text, padding) = rest.split_at(length(header.descriptor_sectors * SECTOR));
-        if !is_zero(padding) {
-            return refuse(
-                Kind::Malformed,
-                "the VMDK has bytes between its descriptor and its grains",
-            );
-        }
-        let descriptor = Descriptor::parse_alone(text).map_err(|e| e.at(Place::Offset(SECTOR)))?;
+        let mut text = vec![0; length(header.descriptor_sectors * SECTOR)];
+        input.read_exact(&mut text).map_err(|e| unreadable(SECTOR, e))?;
+        let mut at = 1 + header.descriptor_sectors;
+        let mut next = || {
+            let mut sector = [0; SECTOR_LENGTH];
+            let read = input.read_exact(&mut sector);
+            read.map_err(|e| unreadable(at * SECTOR, e))?;
+            at += 1;
+            Ok(sector)
+        };
+        let tables = if behind {
+            for _ in 1 + header.descriptor_sectors..header.overhead {
+                if !is_zero(&next()?) {
+                    return refuse(
+                        Kind::Malformed,
+                        "the VMDK has bytes between its descriptor and its grains",
+                    );
+                }
+            }
+            Tables::Behind(Map::new(&header))
+        } else {
+            Tables::Ahead(Ahead::read(&header, 1 + header.descriptor_sectors, &mut next)?)
+        };
+        let descriptor = Descriptor::parse_alone(&text).map_err(|e| e.at(Place::Offset(SECTOR)))?;
         if descriptor.create_type != "streamOptimized" {
             return refuse(
                 Kind::Unsupported,
@@ -111,7 +133,7 @@ impl<R: Read> Stream<R> {
         Ok(Self {
             input,
             position: header.overhead * SECTOR,
-            map: Map::new(&header),
+            tables,
             grain: vec![0; header.grain_bytes()],
             summary: Summary {
                 capacity: header.capacity_bytes(),
@@ -155,6 +177,10 @@ impl<R: Read> Stream<R> {
     pub(super) fn next_packed(&mut self, bytes: &mut Vec<u8>) -> Result<Option<PackedGrain>> {
         loop {
             let at = self.position;
+            if matches!(&self.tables, Tables::Ahead(ahead) if ahead.is_done()) {
+                self.end_of_ahead()?;
+                return Ok(None);
+            }
             let sector = self.sector()?;
             match Marker::parse(&sector, at)? {
                 Marker::Grain {
@@ -169,18 +195,16 @@ impl<R: Read> Stream<R> {
                     sectors: TABLE_SECTORS,
                 } => {
                     let table = self.numbers(TABLE_ENTRIES)?;
-                    self.map.table(&table, at + SECTOR)?;
+                    let Tables::Behind(map) = &mut self.tables else {
+                        return Err(misplaced(at));
+                    };
+                    map.table(&table, at + SECTOR)?;
                 }
                 Marker::Directory { sectors } if sectors == self.header.directory_sectors() => {
                     self.end(at + SECTOR)?;
                     return Ok(None);
                 }
-                _ => {
-                    return Err(Error::malformed(
-                        Place::Offset(at),
-                        "a VMDK marker out of its place",
-                    ));
-                }
+                _ => return Err(misplaced(at)),
             }
         }
     }
@@ -235,7 +259,10 @@ impl<R: Read> Stream<R> {
     ) -> Result<PackedGrain> {
         let packed = packed as usize;
         check_length(packed, self.grain.len(), at)?;
-        self.map.grain(&self.header, first, at)?;
+        match &mut self.tables {
+            Tables::Behind(map) => map.grain(&self.header, first, at)?,
+            Tables::Ahead(ahead) => ahead.grain(first, at)?,
+        }
         let start = bytes.len();
         let end = start + (GRAIN_MARKER_LENGTH + packed).next_multiple_of(SECTOR_LENGTH);
         bytes.extend_from_slice(sector);
@@ -262,7 +289,10 @@ impl<R: Read> Stream<R> {
     /// From the directory's content at `directory_at` to the end.
     fn end(&mut self, directory_at: u64) -> Result<()> {
         let directory = self.numbers(self.header.tables())?;
-        self.map.directory(&directory, directory_at)?;
+        let Tables::Behind(map) = &mut self.tables else {
+            return Err(misplaced(directory_at));
+        };
+        map.directory(&directory, directory_at)?;
         let at = self.position;
         let malformed = |at, reason| Err(Error::malformed(Place::Offset(at), reason));
         if Marker::parse(&self.sector()?, at)? != (Marker::Footer { sectors: 1 }) {
@@ -293,6 +323,25 @@ impl<R: Read> Stream<R> {
         }
     }
 
+    /// QEMU fills the file up with zeros to where its last grain would end if it were not compressed.
+    fn end_of_ahead(&mut self) -> Result<()> {
+        let most = self.header.grain_sectors + 1;
+        for _ in 0..=most {
+            let buffered = self.input.fill_buf();
+            if buffered.map_err(|e| unreadable(self.position, e))?.is_empty() {
+                self.summary.length = self.position;
+                return Ok(());
+            }
+            let at = self.position;
+            if !is_zero(&self.sector()?) {
+                let reason = "the VMDK has bytes after its last grain";
+                return Err(Error::malformed(Place::Offset(at), reason));
+            }
+        }
+        let reason = "the VMDK goes on after its last grain";
+        Err(Error::malformed(Place::Offset(self.position), reason))
+    }
+
     fn sector(&mut self) -> Result<[u8; SECTOR_LENGTH]> {
         let mut sector = [0; SECTOR_LENGTH];
         self.input
@@ -318,6 +367,10 @@ impl<R: Read> Stream<R> {
         }
         Ok(numbers)
     }
+}
+
+fn misplaced(at: u64) -> Error {
+    Error::malformed(Place::Offset(at), "a VMDK marker out of its place")
 }
 
 /// The first place in `range` of `disk` that is not zero.

@@ -8,6 +8,7 @@ use super::*;
 use crate::error::{Kind, Result};
 use crate::source::{Composed, Memory, Progress, RawFile, Seeking, Source, write_raw};
 
+mod ahead;
 mod damage;
 mod extraction;
 mod files;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use super::source::Observer;
 use super::{MAX_DESCRIPTOR_BYTES, MemberName};
 use crate::error::{Error, Kind};
 
@@ -70,6 +71,7 @@ pub struct MemberInfo {
 pub struct Member<'a> {
     pub(super) info: MemberInfo,
     pub(super) body: &'a mut dyn Read,
+    pub(super) observer: Option<&'a mut Observer>,
 }
 
 impl Member<'_> {
@@ -108,15 +110,18 @@ impl Member<'_> {
             return Err(Error::new(Kind::PackageLimit, reason).in_member(&self.info.name));
         }
         let mut bytes = Vec::new();
-        self.body
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::io("reading", error).in_member(&self.info.name))?;
+        let read = self.read_to_end(&mut bytes);
+        read.map_err(|error| Error::io("reading", error).in_member(&self.info.name))?;
         Ok(bytes)
     }
 }
 
 impl Read for Member<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.body.read(buffer)
+        let read = self.body.read(buffer)?;
+        if let Some(observer) = &mut self.observer {
+            observer(read as u64);
+        }
+        Ok(read)
     }
 }

@@ -17,7 +17,11 @@ pub struct Source {
     current: Option<MemberInfo>,
     /// Whether that member is to be given once more.
     again: bool,
+    observer: Option<Observer>,
 }
+
+/// Who is told of bytes as they are read.
+pub(super) type Observer = Box<dyn FnMut(u64) + Send>;
 
 enum Inner {
     Seekable(Reader<Box<dyn ReadSeek>>),
@@ -34,6 +38,16 @@ impl<R: Read + Seek + Send> ReadSeek for R {}
 pub(super) enum Backing {
     Archive(Box<dyn ReadSeek>),
     Folder(Box<dyn Folder + Send>),
+}
+
+impl Inner {
+    fn body(&mut self) -> &mut dyn Read {
+        match self {
+            Self::Seekable(reader) => reader.body(),
+            Self::Stream(reader) => reader.body(),
+            Self::Folder(reader) => reader.body(),
+        }
+    }
 }
 
 impl Source {
@@ -80,7 +94,13 @@ impl Source {
             inner,
             current: None,
             again: false,
+            observer: None,
         }
+    }
+
+    /// Tells `observer` of every piece of a member that is read through [`Member`]: its length in bytes.
+    pub fn observe(&mut self, observer: impl FnMut(u64) + Send + 'static) {
+        self.observer = Some(Box::new(observer));
     }
 
     /// Takes more zeros after an archive's end than fill its last record: [`Reader::tolerate_trailing_zeros`].
@@ -118,8 +138,8 @@ impl Source {
     /// As [`Reader::next_member`].
     pub fn next_member(&mut self) -> Result<Option<Member<'_>>, Error> {
         let info = self.advance()?;
-        let body = self.body();
-        Ok(info.map(|info| Member { info, body }))
+        let (body, observer) = (self.inner.body(), self.observer.as_mut());
+        Ok(info.map(|info| Member { info, body, observer }))
     }
 
     /// The descriptor alone: the first member, read and parsed.
@@ -158,11 +178,7 @@ impl Source {
 
     /// What is left of the member that the source stands at.
     pub(super) fn body(&mut self) -> &mut dyn Read {
-        match &mut self.inner {
-            Inner::Seekable(reader) => reader.body(),
-            Inner::Stream(reader) => reader.body(),
-            Inner::Folder(reader) => reader.body(),
-        }
+        self.inner.body()
     }
 
     /// What the package is read from, if that can be read again.

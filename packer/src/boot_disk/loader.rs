@@ -7,6 +7,7 @@ use crate::debian::{Cache, Lock, Unpacked};
 use crate::error::{Error, Result};
 use crate::input::read_bounded;
 use crate::state_disk::library_path;
+use crate::unfinished::Unfinished;
 
 /// GRUB for both firmwares, made by the locked `grub-mkimage`.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Loader {
         let (bios, efi) = (package("grub-pc-bin")?, package("grub-efi-amd64-bin")?);
         let tools = package("grub-common")?;
         let libraries = [package("libdevmapper1.02.1")?, package("liblzma5")?];
-        let folder = tempfile::tempdir().map_err(Error::io(&std::env::temp_dir(), "create a folder"))?;
+        let folder = Unfinished::folder()?;
         write(folder.path(), "early.cfg", grub::EARLY_CONFIG.as_bytes())?;
         write(folder.path(), "memdisk", &grub::memdisk()?)?;
         let make = |format: &str, modules: &[&str], package: &Unpacked| {

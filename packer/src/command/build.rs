@@ -43,7 +43,7 @@ impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         let signer = self.signer.open(self.sign.as_deref())?;
         let recipe = Recipe::open(&self.recipe)?;
-        let progress = Progress::spinner("gathering Debian packages, making disks");
+        let progress = Progress::new("gathering Debian packages, making disks", json);
         let plan = Plan::new(&recipe, signer)?.at_level(self.level.into());
         progress.finish();
         write(&plan, &self.output, json)
@@ -52,9 +52,9 @@ impl Arguments {
 
 /// Writes a package, and tells of it.
 pub(super) fn write(plan: &Plan<'_>, output: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let progress = Progress::bytes("packing");
+    let progress = Progress::new("packing", json);
     let built = plan.write(output, &mut |step: Step<'_>| {
-        progress.say(step.disk);
+        progress.say(&format!("packing {}", step.disk));
         progress.set(step.done, step.total);
     })?;
     progress.finish();

@@ -60,18 +60,18 @@ impl Arguments {
                 self.output.display()
             )));
         }
-        let progress = Progress::spinner("extracting");
+        let progress = Progress::new("extracting", json);
         let options = self.format.map(|format| Options {
             target: Target::from(format),
             level: self.level.into(),
             threads: cores(),
             file_name: "disk.vmdk".to_owned(),
         });
-        let extracted = match (self.take(options.as_ref()), options) {
+        let extracted = match (self.take(options.as_ref(), &progress), options) {
             (Err(error), Some(options)) if is_unsupported(&error) => {
                 let location = Location::of(&self.package)?;
                 let path = location.local().map_err(|_| error)?;
-                self.convert(&location, path, &options)?
+                self.convert(&location, path, &options, &progress)?
             }
             (taken, _) => taken?,
         };
@@ -94,8 +94,8 @@ impl Arguments {
     }
 
     /// In the pass that verifies.
-    fn take(&self, options: Option<&Options>) -> anyhow::Result<Vec<Extracted>> {
-        let (location, mut source) = self.access.open(&self.package, Reading::Whole)?;
+    fn take(&self, options: Option<&Options>, progress: &Progress) -> anyhow::Result<Vec<Extracted>> {
+        let (location, mut source) = self.access.open(&self.package, Reading::Whole, progress)?;
         let mut extraction = Extraction::new(match &self.disk {
             None => Wanted::Members(self.output.clone()),
             Some(which) => Wanted::Disk {
@@ -118,13 +118,22 @@ impl Arguments {
     }
 
     /// After the verdict, from the member where it lies: no copy of the disk is made on the way.
-    fn convert(&self, location: &Location, path: &Path, options: &Options) -> anyhow::Result<Vec<Extracted>> {
+    fn convert(
+        &self,
+        location: &Location,
+        path: &Path,
+        options: &Options,
+        progress: &Progress,
+    ) -> anyhow::Result<Vec<Extracted>> {
         let (member, capacity) = place(path, self.disk.as_deref().unwrap_or_default())?;
         let verdict = judge(location, &mut Source::open(path)?, &self.trust.policy()?)?;
         accepted(location, &verdict)?;
         let disk = image::open::inside(member, capacity)?;
         let mut output = Output::create(&self.output)?;
-        convert(&disk, output.file(), options, &mut |_| {})?;
+        progress.say("converting");
+        convert(&disk, output.file(), options, &mut |at| {
+            progress.set(at.done, at.total)
+        })?;
         let bytes = output.file().metadata()?.len();
         output.commit()?;
         Ok(vec![Extracted {

@@ -32,8 +32,8 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        let progress = Progress::spinner("reading");
-        let (location, mut source) = self.access.open(&self.package, Reading::Parts)?;
+        let progress = Progress::new("reading", json);
+        let (location, mut source) = self.access.open(&self.package, Reading::Parts, &progress)?;
         for dialect in &self.tolerate {
             dialect.tolerate_in(&mut source);
         }

@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        let progress = Progress::spinner("making two RSA keys of 3072 bits");
+        let progress = Progress::new("making two RSA keys of 3072 bits", json);
         let keys = packer::keygen::generate(OffsetDateTime::now_utc())?;
         packer::keygen::write(&keys, &self.folder)?;
         progress.finish();

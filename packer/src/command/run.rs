@@ -102,8 +102,8 @@ const MONITOR_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        let progress = Progress::spinner("verifying the package");
-        self.trust.require_accepted(&self.package)?;
+        let progress = Progress::new("verifying the package", json);
+        self.trust.require_accepted(&self.package, &progress)?;
         let appliance = Appliance::open(&self.package)?;
         progress.finish();
         let given = self.given(&appliance)?;

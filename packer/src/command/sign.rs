@@ -65,7 +65,7 @@ impl Arguments {
             digest: self.digest,
             replace: self.replace,
         };
-        let progress = Progress::bytes("signing");
+        let progress = Progress::new("signing", json);
         let interrupted = interruption()?;
         let signed = seal.apply(&self.package, self.output.as_deref(), &mut |done, total| {
             progress.set(done, total);

@@ -111,7 +111,7 @@ impl Arguments {
             return print_rules(rules(), json);
         };
         let profiles: Vec<Profile> = self.profile.iter().map(|importer| (*importer).into()).collect();
-        let progress = Progress::spinner("validating");
+        let progress = Progress::new("validating", json);
         let report = validate(input, &profiles)?;
         progress.finish();
         let code = match report.worst() {

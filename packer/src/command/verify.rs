@@ -41,8 +41,8 @@ Examples:
 impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         let policy = self.trust.policy()?;
-        let progress = Progress::spinner("verifying");
-        let (location, mut source) = self.access.open(&self.package, Reading::Whole)?;
+        let progress = Progress::new("verifying", json);
+        let (location, mut source) = self.access.open(&self.package, Reading::Whole, &progress)?;
         let verdict = judge(&location, &mut source, &policy)?;
         progress.finish();
         if json {

@@ -7,6 +7,7 @@ use ovf::manifest::{DigestAlgorithm, Digester};
 
 use super::{LockedPackage, archive};
 use crate::error::{Error, Result};
+use crate::unfinished::Unfinished;
 
 /// Where fetched and unpacked packages are kept between builds.
 ///
@@ -65,10 +66,7 @@ impl Cache {
         }
         let deb = self.fetch(package)?;
         let parent = self.folder("unpacked")?;
-        let staging = tempfile::Builder::new()
-            .prefix(".unpacking-")
-            .tempdir_in(&parent)
-            .map_err(Error::io(&parent, "create a folder"))?;
+        let staging = Unfinished::folder_in(&parent, ".unpacking-")?;
         let files = staging.path().join("files");
         archive::unpack(&deb, &files).map_err(Error::io(&deb, "unpack"))?;
         install(&files, &root)?;
@@ -81,10 +79,7 @@ impl Cache {
         if deb.is_file() && digest(&deb)? == package.sha256.as_str() {
             return Ok(deb);
         }
-        let staging = tempfile::Builder::new()
-            .prefix(".fetching-")
-            .tempdir_in(&parent)
-            .map_err(Error::io(&parent, "create a folder"))?;
+        let staging = Unfinished::folder_in(&parent, ".fetching-")?;
         let fetched = download(package, staging.path())?;
         let found = digest(&fetched)?;
         if found != package.sha256.as_str() {

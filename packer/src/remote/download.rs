@@ -27,6 +27,12 @@ impl Download {
         Self::start(client, address).map(|(download, _)| download)
     }
 
+    /// How many bytes are still to come, if the server told.
+    #[must_use]
+    pub fn left(&self) -> Option<u64> {
+        self.left
+    }
+
     /// Asks for a file that was seen before, and must be of the same size and version.
     pub(super) fn of(client: &Client, address: &Address, seen: &Seen) -> io::Result<Self> {
         let (mut download, now) = Self::start(client, address)?;

@@ -46,7 +46,7 @@ fn every_target_is_the_same_from_a_stream_as_from_the_disk() {
         );
         assert_eq!(ours.size(), theirs.size(), "{target:?}");
         assert_eq!(
-            compare::first_difference(&ours, &theirs).unwrap(),
+            compare::first_difference(&ours, &theirs, &mut |_| {}).unwrap(),
             None,
             "{target:?}"
         );

@@ -111,6 +111,7 @@ impl<R: Read> Reader<R> {
     /// the member where one is concerned.
     pub fn next_member(&mut self) -> Result<Option<Member<'_>>, Error> {
         Ok(self.advance()?.map(|info| Member {
+            observer: None,
             info,
             body: &mut self.walk,
         }))

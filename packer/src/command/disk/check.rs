@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        let progress = Progress::spinner("checking");
+        let progress = Progress::new("checking", json);
         let findings = image::open::check(&self.image, &self.input.options())?;
         progress.finish();
         if json {

@@ -26,8 +26,8 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         let (one, other) = (self.input.open(&self.one)?, self.input.open(&self.other)?);
-        let progress = Progress::spinner("comparing");
-        let difference = first_difference(&one, &other)?;
+        let progress = Progress::new("comparing", json);
+        let difference = first_difference(&one, &other, &mut |at| progress.set(at.done, at.total))?;
         progress.finish();
         if json {
             let sizes = [one.size(), other.size()];

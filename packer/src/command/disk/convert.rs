@@ -121,7 +121,7 @@ impl Arguments {
             file_name: "disk.vmdk".to_owned(),
         };
         let mut output = Output::create(&self.output)?;
-        let progress = Progress::bytes("converting");
+        let progress = Progress::new("converting", json);
         let capacity = convert(&disk, output.file(), &options, &mut |at| {
             progress.set(at.done, at.total)
         })?;

@@ -1,0 +1,33 @@
+//! Signals that end the process: what is half made goes first.
+
+use std::io;
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
+/// From now on a signal removes what is not finished, and then does what it does.
+pub(crate) fn clean_up() -> io::Result<()> {
+    let ignored = ignored();
+    let heeded = [SIGHUP, SIGINT, SIGTERM]
+        .into_iter()
+        .filter(|signal| ignored >> (signal - 1) & 1 == 0);
+    let mut signals = Signals::new(heeded)?;
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            packer::unfinished::remove_all();
+            // It kills the process; where it can't, the next signal tries again.
+            let _ = emulate_default_handler(signal);
+        }
+    });
+    Ok(())
+}
+
+/// The signals that whoever started this process made it ignore, as `nohup` does: a bit for each, from 1 on.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
