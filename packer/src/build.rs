@@ -16,6 +16,7 @@ use crate::boot_disk;
 use crate::debian::{Cache, KERNEL_LICENCE, Lock, TOOLS};
 use crate::error::{Error, Result};
 use crate::output::{Output, write_whole};
+use crate::piped::Measured;
 use crate::recipe::{Disk, Recipe};
 use crate::sbom::{self, Component};
 use crate::state_disk::{self, StateDisk};
@@ -43,9 +44,29 @@ struct PlannedDisk {
     _state: Option<StateDisk>,
 }
 
+/// Which pass over the disks it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// The only one.
+    Only,
+    /// The first of two, for the sizes.
+    First,
+    /// The second of two.
+    Second,
+}
+
+/// What was written.
+struct Archive {
+    /// The disks' members.
+    files: Vec<ova::WrittenMember>,
+    bytes: u64,
+}
+
 /// How far the build is.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {
+    /// The pass over the disks.
+    pub pass: Pass,
     /// The disk being packed.
     pub disk: &'a str,
     /// Bytes of its data that were read.
@@ -216,12 +237,7 @@ impl<'a> Plan<'a> {
             )));
         }
         let mut output = Output::create(path)?;
-        let disks = self.write_archive(&mut output, progress)?;
-        let bytes = output
-            .file()
-            .metadata()
-            .map_err(Error::io(path, "measure"))?
-            .len();
+        let archive = self.write_archive(output.file(), Pass::Only, progress)?;
         let product = &self.recipe.product;
         let bom = sbom::render(
             &product.name,
@@ -235,43 +251,75 @@ impl<'a> Plan<'a> {
         if let Some(path) = &bill_of_materials {
             write_whole(path, &bom)?;
         }
-        let members = disks
-            .iter()
-            .map(|disk| BuiltMember {
-                name: disk.member.clone(),
-                bytes: disk.size,
-            })
-            .collect();
-        Ok(Built {
-            bytes,
-            signed: self.signer.is_some(),
-            bill_of_materials,
-            members,
-        })
+        Ok(self.built(&archive, bill_of_materials))
     }
 
-    fn write_archive(
-        &self,
-        output: &mut Output,
-        progress: &mut dyn FnMut(Step<'_>),
-    ) -> Result<Vec<PackedDisk>> {
-        // Sizes are known only when the disks are packed: the descriptor's place is kept for the longest they can make it.
+    /// Writes the package to what cannot seek, such as a pipe, without a bill of materials. Every disk is read and compressed
+    /// twice, for its size goes before it. The bytes are those of [`Plan::write`].
+    ///
+    /// # Errors
+    /// As [`Plan::write`]; what was written by then is not to be used.
+    pub fn write_to_pipe(&self, out: impl Write, progress: &mut dyn FnMut(Step<'_>)) -> Result<Built> {
+        let mut measured = Measured::default();
+        let archive = self.write_archive(&mut measured, Pass::First, progress)?;
+        let mut emitted = measured.emit(out);
+        let mut again = ova::Writer::create(&mut emitted, self.layout()?)?;
+        for disk in &self.disks {
+            disk.pack(self.level, &mut again, Pass::Second, progress)?;
+        }
+        if again.files() != archive.files {
+            let reason = "a disk has changed between the two passes: what was written is to be thrown away";
+            return Err(Error::Refused(reason.to_owned()));
+        }
+        emitted
+            .finish()
+            .map_err(Error::io(Path::new("the pipe"), "write"))?;
+        Ok(self.built(&archive, None))
+    }
+
+    fn built(&self, archive: &Archive, bill_of_materials: Option<PathBuf>) -> Built {
+        let members = archive.files.iter().map(|file| BuiltMember {
+            name: file.name.to_string(),
+            bytes: file.size,
+        });
+        Built {
+            bytes: archive.bytes,
+            signed: self.signer.is_some(),
+            bill_of_materials,
+            members: members.collect(),
+        }
+    }
+
+    /// Sizes are known only when the disks are packed: the descriptor's place is kept for the longest they can make it.
+    fn layout(&self) -> Result<ova::Layout<'_>> {
         let largest: Vec<PackedDisk> = self.disks.iter().map(PlannedDisk::largest).collect();
-        let layout = ova::Layout {
+        Ok(ova::Layout {
             base_name: self.recipe.system.id.get_ref().clone(),
             files: self.disks.iter().map(|disk| disk.member.clone()).collect(),
             descriptor_len: self.describe(&largest)?.len() as u64,
             algorithm: DigestAlgorithm::Sha256,
             signer: self.signer.as_ref(),
             mtime: 0,
-        };
-        let mut archive = ova::Writer::create(output.file(), layout)?;
+        })
+    }
+
+    fn write_archive<W: Write + Seek>(
+        &self,
+        out: W,
+        pass: Pass,
+        progress: &mut dyn FnMut(Step<'_>),
+    ) -> Result<Archive> {
+        let mut archive = ova::Writer::create(out, self.layout()?)?;
         let mut packed = Vec::new();
         for disk in &self.disks {
-            packed.push(disk.pack(self.level, &mut archive, progress)?);
+            packed.push(disk.pack(self.level, &mut archive, pass, progress)?);
         }
-        archive.finish(self.describe(&packed)?)?;
-        Ok(packed)
+        let files = archive.files().to_vec();
+        let written = archive.finish(self.describe(&packed)?)?;
+        Ok(Archive {
+            files,
+            bytes: written.size,
+        })
     }
 
     fn describe(&self, disks: &[PackedDisk]) -> Result<Vec<u8>> {
@@ -302,6 +350,7 @@ impl PlannedDisk {
         &self,
         level: Level,
         archive: &mut ova::Writer<'_, W>,
+        pass: Pass,
         progress: &mut dyn FnMut(Step<'_>),
     ) -> Result<PackedDisk> {
         let [a, b, c, d, ..] = *self.seed.child("content").as_bytes();
@@ -316,6 +365,7 @@ impl PlannedDisk {
         let mut member = BufWriter::with_capacity(BUFFER, archive.next_member()?);
         let written = vmdk::write(self.source.as_ref(), &mut member, &options, &mut |at| {
             progress(Step {
+                pass,
                 disk: self.member.as_str(),
                 done: at.done,
                 total: at.total,

@@ -39,6 +39,7 @@ pub mod machine;
 pub mod output;
 pub mod pack;
 pub mod package;
+mod piped;
 pub mod policy;
 pub mod recipe;
 pub mod remote;

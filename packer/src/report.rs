@@ -44,11 +44,21 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// Tells of a failure and gives its exit code.
 pub(crate) fn failure(error: &anyhow::Error, json: bool) -> ExitCode {
+    tell_failure(error, json, &mut anstream::stdout())
+}
+
+/// As [`failure`], where standard output is for something else.
+pub(crate) fn failure_beside(error: &anyhow::Error, json: bool) -> ExitCode {
+    tell_failure(error, json, &mut anstream::stderr())
+}
+
+fn tell_failure(error: &anyhow::Error, json: bool, results: &mut dyn io::Write) -> ExitCode {
     let refused = matches!(error.downcast_ref(), Some(packer::Error::Refused(_)));
     let code = if refused { 1 } else { 2 };
     let text = printable(&chain(error));
     let outcome = if json {
-        print_json(&json!({ "error": { "message": text, "refused": refused } }))
+        let told = json!({ "error": { "message": text, "refused": refused } });
+        writeln!(results, "{told:#}")
     } else {
         writeln!(anstream::stderr(), "ova: {text}")
     };

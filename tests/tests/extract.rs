@@ -98,8 +98,11 @@ fn a_disk_comes_out_of_a_package_as_it_went_in_in_every_format_and_from_a_pipe()
     for (format, qemu) in [
         ("raw", "raw"),
         ("vmdk", "vmdk"),
+        ("vmdk-sparse", "vmdk"),
         ("qcow2", "qcow2"),
+        ("qcow2-compressed", "qcow2"),
         ("vhd", "vpc"),
+        ("vhd-fixed", "vpc"),
     ] {
         let output = packed.path(format);
         let trust = artefacts::key("ca.pem");
@@ -168,20 +171,19 @@ fn a_tampered_package_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_package_that_qemu_compressed_is_unpacked_too() {
+fn a_package_whose_disk_qemu_made_is_unpacked_too() {
+    // One that comes front to back, and one that has to be sought in.
+    for subformat in ["subformat=streamOptimized", "subformat=monolithicSparse"] {
+        unpacks_what_qemu_made(subformat);
+    }
+}
+
+fn unpacks_what_qemu_made(subformat: &str) {
     let Some(packed) = Packed::new() else { return };
     artefacts::success(&mut packed.extract(&["-o", &packed.path("folder")]));
     let vmdk = packed.path("folder/vm-disk1.vmdk");
     let mut convert = Command::new("qemu-img");
-    convert.args([
-        "convert",
-        "-f",
-        "raw",
-        "-O",
-        "vmdk",
-        "-o",
-        "subformat=streamOptimized",
-    ]);
+    convert.args(["convert", "-f", "raw", "-O", "vmdk", "-o", subformat]);
     artefacts::success(convert.args([packed.path("disk.raw"), vmdk]));
     let descriptor = packed.path("folder/vm.ovf");
     let text = std::fs::read_to_string(&descriptor).unwrap();

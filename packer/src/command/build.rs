@@ -1,9 +1,12 @@
+use std::io::{IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use packer::Recipe;
-use packer::build::{Plan, Step};
+use packer::build::{Pass, Plan, Step};
 use serde_json::json;
 
 use crate::command::disk::Effort;
@@ -15,12 +18,13 @@ use crate::signer::SignerArguments;
 ///
 /// Everything is checked first; then descriptor, manifest, certificate and disks are written in one pass. The package
 /// appears under its name only when it is complete. Beside it comes a bill of materials (OUT.cdx.json, CycloneDX).
-/// The same inputs give the same bytes. docs/recipe.md describes recipes.
+/// The same inputs give the same bytes. docs/recipe.md describes recipes. To a pipe every disk is compressed twice, for its
+/// size goes before it, and there is no bill of materials.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The recipe (TOML)
     recipe: PathBuf,
-    /// The package to write
+    /// The package to write, or `-` for a pipe
     #[arg(short, long, value_name = "OUT.ova")]
     output: PathBuf,
     /// Sign with this RSA private key (PEM): PKCS#8, plain or encrypted, or PKCS#1
@@ -52,27 +56,55 @@ impl Arguments {
 
 /// Writes a package, and tells of it.
 pub(super) fn write(plan: &Plan<'_>, output: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let piped = output == Path::new("-");
+    if piped && std::io::stdout().is_terminal() {
+        bail!(packer::Error::Usage(
+            "a package isn't for a terminal: give a file, or a pipe".to_owned()
+        ));
+    }
+    if piped && !json {
+        eprintln!("a pipe: disks are compressed twice, the first time for their sizes");
+    }
     let progress = Progress::new("packing", json);
-    let built = plan.write(output, &mut |step: Step<'_>| {
-        progress.say(&format!("packing {}", step.disk));
+    let mut step = |step: Step<'_>| {
+        let doing = match step.pass {
+            Pass::Only | Pass::Second => "packing",
+            Pass::First => "measuring",
+        };
+        progress.say(&format!("{doing} {}", step.disk));
         progress.set(step.done, step.total);
-    })?;
+    };
+    let built = if piped {
+        let pipe = std::io::stdout().as_fd().try_clone_to_owned()?;
+        match plan.write_to_pipe(std::fs::File::from(pipe), &mut step) {
+            Ok(built) => built,
+            Err(error) => return Ok(report::failure_beside(&error.into(), json)),
+        }
+    } else {
+        plan.write(output, &mut step)?
+    };
     progress.finish();
+    // Where the package goes to standard output, nothing else may.
+    let tell = |text: &str| match piped {
+        true => write!(anstream::stderr(), "{text}"),
+        false => report::print(text),
+    };
     if json {
-        report::print_json(&json!({
+        let told = json!({
             "package": output,
             "bytes": built.bytes,
             "signed": built.signed,
             "bill_of_materials": built.bill_of_materials,
             "members": built.members.iter().map(|m| json!({ "name": m.name, "bytes": m.bytes })).collect::<Vec<_>>(),
-        }))?;
+        });
+        tell(&format!("{told:#}\n"))?;
     } else {
         let signed = if built.signed { "signed" } else { "not signed" };
         let mut text = format!("{}  {} ({signed})\n", output.display(), report::size(built.bytes));
         if let Some(path) = &built.bill_of_materials {
             text.push_str(&format!("{}  bill of materials\n", path.display()));
         }
-        report::print(&text)?;
+        tell(&text)?;
     }
     Ok(ExitCode::SUCCESS)
 }

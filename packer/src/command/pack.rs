@@ -12,7 +12,8 @@ use crate::signer::SignerArguments;
 /// Make an OVA from disk images, without a recipe
 ///
 /// Disks may be raw images, VMDK, QCOW2, VHD or VHDX; the first is booted from. They are read once and compressed on all cores.
-/// The package appears under its name only when it is complete.
+/// The package appears under its name only when it is complete. To a pipe every disk is compressed twice, for its size goes
+/// before it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,10 +24,10 @@ pub(crate) struct Arguments {
     /// Disk images, the one to boot from first
     #[arg(required = true, value_name = "DISK")]
     disks: Vec<PathBuf>,
-    /// The package to write
+    /// The package to write, or `-` for a pipe
     #[arg(short, long, value_name = "OUT.ova")]
     output: PathBuf,
-    /// The machine's name; the package's, if not given
+    /// The machine's name; the package's, if not given; "vm" in a pipe
     #[arg(long)]
     name: Option<String>,
     /// The product's version
@@ -120,6 +121,7 @@ impl Arguments {
     fn machine(&self) -> anyhow::Result<Machine> {
         let name = match &self.name {
             Some(name) => name.clone(),
+            None if self.output == Path::new("-") => "vm".to_owned(),
             None => self
                 .output
                 .file_stem()
