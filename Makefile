@@ -15,7 +15,7 @@ RUNTIME_FLAGS := -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/vc
 KEYS := out/keys
 PACKAGE := out/vcc-node.ova
 
-.PHONY: help demo test check fuzz e2e package dependencies lint deny unit commands reproducible bench clean
+.PHONY: help demo test check fuzz bench-inputs e2e package dependencies lint deny unit commands reproducible bench clean
 
 help:
 	@echo "make demo    build, sign, verify and boot an appliance, and talk to it"
@@ -71,11 +71,15 @@ reproducible: dependencies
 
 test: dependencies lint unit deny e2e reproducible
 
-bench: package
+bench-inputs: dependencies
+	@scripts/bench-disks.sh out/bench
+
+bench: package bench-inputs
 	@$(ARTEFACTS) $(CARGO) bench --locked -q -p e2e
 
 # One of benches/. All but the appliance's need the command alone.
 bench-appliance: package
+bench-disks: package bench-inputs
 bench-%: dependencies
 	@$(CARGO) build --locked -q --release -p packer
 	@$(ARTEFACTS) $(CARGO) bench --locked -q -p e2e --bench $*

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use crate::error::{Error, Place, Result};
 use crate::feed::{Feed, Scan};
-use crate::source::{Progress, Source, write_raw_feed};
+use crate::source::{EagerFile, Progress, Source, write_raw_feed};
 use crate::vmdk::{Grains, Level, Stream};
 use crate::{qcow2, vhd, vmdk};
 
@@ -92,6 +92,7 @@ fn write<'a>(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<u64> {
     let threads = options.threads;
+    let sink = &EagerFile::new(file);
     let stream = vmdk::Options {
         level: options.level,
         threads,
@@ -106,23 +107,24 @@ fn write<'a>(
     };
     Ok(match options.target {
         Target::Raw => {
-            write_raw_feed(feed, file, threads, progress)?;
+            write_raw_feed(feed, sink, threads, progress)?;
             feed.size()
         }
         Target::StreamOptimized => {
-            let mut sink = BufWriter::with_capacity(BUFFER, file);
-            let written = vmdk::write_feed(feed, &mut sink, &stream, progress)?;
-            sink.into_inner()
+            let mut buffered = BufWriter::with_capacity(BUFFER, EagerFile::new(file));
+            let written = vmdk::write_feed(feed, &mut buffered, &stream, progress)?;
+            buffered
+                .into_inner()
                 .map_err(|e| Error::io(Place::Whole, "write", e.into_error()))?;
             written.capacity
         }
-        Target::MonolithicSparse => vmdk::write_sparse_feed(feed, file, &stream, progress)?.capacity,
-        Target::Qcow2 => qcow2::write_feed(feed, file, &clusters(qcow2::Packing::Plain), progress)?.capacity,
+        Target::MonolithicSparse => vmdk::write_sparse_feed(feed, sink, &stream, progress)?.capacity,
+        Target::Qcow2 => qcow2::write_feed(feed, sink, &clusters(qcow2::Packing::Plain), progress)?.capacity,
         Target::CompressedQcow2 => {
             let packing = qcow2::Packing::Zlib(options.level.number());
-            qcow2::write_feed(feed, file, &clusters(packing), progress)?.capacity
+            qcow2::write_feed(feed, sink, &clusters(packing), progress)?.capacity
         }
-        Target::FixedVhd => vhd::write_feed(feed, file, &blocks(vhd::Form::Fixed), progress)?.capacity,
-        Target::DynamicVhd => vhd::write_feed(feed, file, &blocks(vhd::Form::Dynamic), progress)?.capacity,
+        Target::FixedVhd => vhd::write_feed(feed, sink, &blocks(vhd::Form::Fixed), progress)?.capacity,
+        Target::DynamicVhd => vhd::write_feed(feed, sink, &blocks(vhd::Form::Dynamic), progress)?.capacity,
     })
 }

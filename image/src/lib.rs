@@ -26,6 +26,7 @@ pub mod error;
 mod feed;
 mod field;
 pub mod finding;
+mod folder;
 pub mod format;
 pub mod guid;
 pub mod open;

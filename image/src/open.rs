@@ -16,7 +16,6 @@
 //! ```
 
 mod description;
-mod folder;
 
 use std::fs::File;
 use std::ops::Range;
@@ -26,10 +25,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 pub use description::Description;
-use folder::Folder;
 
 use crate::error::{Error, Kind, Place, Result};
 use crate::finding::Findings;
+use crate::folder::Folder;
 use crate::format::Format;
 use crate::source::{RawFile, Source};
 use crate::{qcow2, vhd, vhdx, vmdk};
@@ -162,7 +161,15 @@ pub fn check(path: &Path, options: &Options) -> Result<Findings> {
             disk.map(|disk| Findings::of_errors(disk.check()))
         }
     }
-    .map_err(|e| e.at(place(path)))
+    .map_err(|e| named(e, format, path))
+}
+
+/// An error with the image's path; those of a VMDK, which may be several files, have it.
+fn named(error: Error, format: Format, path: &Path) -> Error {
+    match format {
+        Format::Vmdk => error,
+        _ => error.at(place(path)),
+    }
 }
 
 /// The images opened so far, from the first to the one that is being opened.
@@ -191,7 +198,7 @@ impl Chain<'_> {
         let file = raw(file, path)?;
         let mut description = Description::new(path, format, file.size(), known.blocks().saturating_mul(512));
         let source = self.format(file, limit, &mut description);
-        let source = source.map_err(|e| e.at(place(path)))?;
+        let source = source.map_err(|e| named(e, format, path))?;
         description.virtual_size = source.size();
         Ok(Disk { source, description })
     }

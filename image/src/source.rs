@@ -4,6 +4,7 @@
 
 mod composed;
 mod copy;
+mod eager;
 mod file;
 mod memory;
 mod sink;
@@ -13,6 +14,7 @@ use std::ops::Range;
 pub use composed::Composed;
 pub use copy::write_raw;
 pub(crate) use copy::{write_data, write_raw_feed, write_stretches};
+pub use eager::EagerFile;
 pub use file::RawFile;
 pub use memory::Memory;
 pub use sink::{Seeking, Sink};

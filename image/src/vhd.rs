@@ -8,6 +8,15 @@
 //!            blocks of 2 MiB, each after the bitmap of its sectors that hold anything, and the footer
 //! ```
 //!
+//! | attack | answer |
+//! |---|---|
+//! | a footer that was changed, or that differs from its copy | checksums of footer and header; the copy has to be the same |
+//! | a size above what was declared, or beyond the file | the caller's ceiling; a fixed disk shorter than it says is refused |
+//! | a table of entries without end | as many as the size needs, below the format's 2040 GiB |
+//! | blocks outside the file, over each other or over the tables | [`Disk::check`]; a reader finds those outside when it gets there |
+//! | a bitmap that leaves sectors out | they are zeros, whatever the file holds there |
+//! | a parent locator that names other files | differencing disks are refused by name; nothing else is ever opened |
+//!
 //! A disk's size is the footer's `current size`. Readers that derive it from the geometry, as QEMU does for creators that
 //! it doesn't know, would lose the disk's end: [`write()`] names Hyper-V as the creator, as others do. Azure takes fixed
 //! disks of whole MiB only: sizes are rounded up to that, with zeros. Differencing disks are refused.

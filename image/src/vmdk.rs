@@ -15,6 +15,18 @@
 //! end of stream     one sector of zeros, and not a byte after it
 //! ```
 //!
+//! | attack | answer |
+//! |---|---|
+//! | a capacity that would take all memory, or all of a disk | the caller's ceiling, before anything is set aside for it |
+//! | grains that inflate without end (bombs) | a grain has a grain's room and no more; zlib data must end with it |
+//! | grains or tables over each other, twice, out of order, outside the file | [`Stream`] refuses them where they come; [`Disk::check`] finds them before; a sparse disk's tables are proved apart when it is opened |
+//! | tables that tell another place than the markers do, or the redundant copies | refused where they are read: each compressed grain carries its own place |
+//! | a footer for another disk, no end marker, bytes after it | refused |
+//! | tables held back to fill memory | no more than 16 MiB of them are owed, or known ahead |
+//! | a huge grain, or a table that is no power of two | refused with the header |
+//! | many extents, so that each one's cache counts | caches are shared out between them |
+//! | a descriptor that names other files, by path or link | plain names beside it; parents only inside the folder that the caller allows |
+//!
 //! Importers refuse a stream without its end marker or with bytes after it, so the writer gives exactly that and the
 //! strict [`Stream`] reader accepts nothing else, nor does [`crate::extract()`], which inflates on all cores. [`Disk`] also takes
 //! streams with their directory at the head, as `qemu-img` writes them.
@@ -36,7 +48,7 @@ mod descriptor;
 mod disk;
 mod extent_line;
 mod feed;
-mod folder;
+mod files;
 mod grain;
 mod header;
 mod inflate;
@@ -52,7 +64,7 @@ mod writer;
 pub use descriptor::{Access, Descriptor, Extent, ExtentKind, Parent};
 pub use disk::Disk;
 pub(crate) use feed::Grains;
-pub use folder::Opening;
+pub use files::Opening;
 pub use header::Header;
 pub use level::Level;
 pub use monolithic::write_sparse;

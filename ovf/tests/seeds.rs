@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 #[allow(unreachable_pub, reason = "the fuzz crate's library, where they are reached")]
-#[path = "../../fuzz/src/bodies.rs"]
+#[path = "../../fuzz/src/packages.rs"]
 mod bodies;
 
 /// Calls a target's body with every file of its seeds.

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Seek, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use image::source::{RawFile, Source};
+use image::source::{EagerFile, RawFile, Source};
 use image::vmdk::{self, Level};
 use ovf::certificate::Signer;
 use ovf::manifest::DigestAlgorithm;
@@ -237,7 +237,7 @@ impl<'a> Plan<'a> {
             )));
         }
         let mut output = Output::create(path)?;
-        let archive = self.write_archive(output.file(), Pass::Only, progress)?;
+        let archive = self.write_archive(EagerFile::new(output.file()), Pass::Only, progress)?;
         let product = &self.recipe.product;
         let bom = sbom::render(
             &product.name,

@@ -1,8 +1,8 @@
 //! Time taken, on the wall's clock and on the processors, with medians: machines are shared.
 
 use std::hint::black_box;
-use std::process::Command;
-use std::time::Instant;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -34,11 +34,23 @@ fn thread_cpu_seconds() -> f64 {
 ///
 /// Bash tells the processor's time to a millisecond, where `/proc` counts hundredths. `$1` and so on are `arguments`.
 pub fn command(script: &str, arguments: &[&str], times: u32) -> Cost {
-    let script = format!(
-        "set -eu -o pipefail; TIMEFORMAT='%R %U %S'; time for _ in $(seq {times}); do {script}; done 2>/dev/null >/dev/null"
-    );
+    let repeated = format!("for _ in $(seq {times}); do {script}; done");
+    let cost = command_with(&repeated, |bash| {
+        bash.args(arguments);
+    });
+    Cost {
+        wall: cost.wall / f64::from(times),
+        cpu: cost.cpu / f64::from(times),
+    }
+}
+
+/// What one run of a shell command costs, after `prepare` gave it arguments and environment.
+pub fn command_with(script: &str, prepare: impl FnOnce(&mut Command)) -> Cost {
+    let script =
+        format!("set -eu -o pipefail; TIMEFORMAT='%R %U %S'; time {{ {script}\n}} 2>/dev/null >/dev/null");
     let mut bash = Command::new("bash");
-    bash.args(["-c", &script, "bash"]).args(arguments);
+    bash.args(["-c", &script, "bash"]);
+    prepare(&mut bash);
     let output = artefacts::output(&mut bash);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{bash:?}\n{said}");
@@ -47,8 +59,31 @@ pub fn command(script: &str, arguments: &[&str], times: u32) -> Cost {
         .map(|number| number.parse().unwrap())
         .collect();
     Cost {
-        wall: said[0] / f64::from(times),
-        cpu: (said[1] + said[2]) / f64::from(times),
+        wall: said[0],
+        cpu: said[1] + said[2],
+    }
+}
+
+/// How a process ended, and the most memory, in bytes, that it had resident. The command must become the process itself.
+pub fn peak_memory(command: &mut Command) -> (ExitStatus, u64) {
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        let ended = child.try_wait().unwrap();
+        // The system's own high-water mark: only what comes between the last look and the end is missed.
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let mark = mark.and_then(|mark| mark.trim().strip_suffix(" kB"));
+        peak = peak.max(mark.map_or(0, |mark| mark.trim().parse::<u64>().unwrap() << 10));
+        if let Some(status) = ended {
+            return (status, peak);
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

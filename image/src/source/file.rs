@@ -1,4 +1,11 @@
 //! A raw disk image in a file or on a block device.
+//!
+//! | attack | answer |
+//! |---|---|
+//! | a file that is cut while it is read | reading fails; nothing is filled up with zeros |
+//! | a file that is written to while it is read | [`Source::settled`] tells, and every writer asks it when it is done |
+//! | a pipe or a terminal in place of a file | refused |
+//! | holes by the million | each is looked for once, from the one before |
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};

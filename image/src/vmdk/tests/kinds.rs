@@ -12,6 +12,14 @@ fn convert(subformat: &str, raw: &Path, vmdk: &Path) -> bool {
     true
 }
 
+/// Deltas over parents in this folder are opened.
+fn beside(folder: &Path) -> Opening {
+    Opening {
+        parents: Some(folder.to_owned()),
+        ..Opening::default()
+    }
+}
+
 #[test]
 fn every_kind_by_qemu_img_reads_as_the_raw_disk() {
     let folder = tempfile::tempdir().unwrap();
@@ -88,7 +96,7 @@ fn a_delta_by_qemu_img_reads_as_its_parent_with_the_changes() {
         .args(write)
         .arg(path("delta.vmdk"))
         .output();
-    let delta = Disk::open_path(&path("delta.vmdk"), &Opening::default());
+    let delta = Disk::open_path(&path("delta.vmdk"), &beside(folder.path()));
     if !io.is_ok_and(|io| io.status.success()) {
         eprintln!("skipped in part: no qemu-io");
         assert_same(&delta.unwrap(), &disk);
@@ -143,7 +151,7 @@ fn grains_that_qemu_io_zeroed_read_as_zeros() {
     let mut expected = Composed::new(64 * MIB);
     expected.put(33 * MIB - 2, b"across".to_vec()).unwrap();
     expected.put(64 * MIB - 4, b"tail".to_vec()).unwrap();
-    let delta = Disk::open_path(&path("delta.vmdk"), &Opening::default()).unwrap();
+    let delta = Disk::open_path(&path("delta.vmdk"), &beside(folder.path())).unwrap();
     assert_same(&delta, &expected);
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | an extent named with a path, or a symbolic link | plain names only, opened in the folder without following links |
 //! | an extent that is a pipe or a device | regular files only, opened without waiting |
-//! | a parent elsewhere, by path or by link | its real path lies in the allowed folder, or it is not opened |
+//! | a parent anywhere, by path or by link | it lies in the folder that the caller allows, or it is not opened; without such a folder none is |
 //! | a ring of parents, or no end of them | each path once, at most 32 |
 //! | a parent exchanged since | its CID has to be the delta's `parentCID` |
 
@@ -16,6 +16,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use super::descriptor::FILE_LIMIT;
 use super::{CAPACITY_LIMIT, Descriptor, Disk};
 use crate::error::{Error, Kind, Place, Result};
+use crate::folder::Folder;
 use crate::source::{RawFile, Source, length, read};
 
 const CHAIN_LIMIT: usize = 32;
@@ -25,7 +26,7 @@ const CHAIN_LIMIT: usize = 32;
 pub struct Opening {
     /// The largest disk expected, in bytes.
     pub capacity_limit: u64,
-    /// The folder that parents of delta disks may lie in, at any depth; without one, the delta's own.
+    /// The folder that parents of delta disks may lie in, at any depth; without one, deltas are refused.
     pub parents: Option<PathBuf>,
 }
 
@@ -44,14 +45,14 @@ impl Disk<RawFile> {
     ///
     /// # Errors
     /// As [`Disk::open`], at the file; [`Kind::Io`] for what cannot be opened; [`Kind::Invalid`] for names that lead out
-    /// of the folder and for what is no regular file; [`Kind::Overlap`] for extents that share bytes and parents in a
-    /// ring; [`Kind::Ceiling`] for more than 32 disks over each other; [`Kind::Differs`] for a parent with another CID.
+    /// of the folder and for what is no regular file; [`Kind::Unsupported`] for a delta whose parent may not be opened;
+    /// [`Kind::Overlap`] for extents that share bytes and parents in a ring; [`Kind::Ceiling`] for more than 32 disks over
+    /// each other; [`Kind::Differs`] for a parent with another CID.
     pub fn open_path(path: &Path, opening: &Opening) -> Result<Self> {
+        let folder = opening.parents.as_deref().map(Folder::open).transpose()?;
         let mut path = real(path)?;
-        let allowed = match &opening.parents {
-            Some(folder) => real(folder)?,
-            None => folder_of(&path),
-        };
+        // The path is the real one: a link there now was put there since.
+        let mut file = open(CWD, &path, OFlags::NOFOLLOW)?;
         let mut chain: Vec<(PathBuf, Self)> = Vec::new();
         loop {
             let place = || Place::File(path.display().to_string());
@@ -62,15 +63,23 @@ impl Disk<RawFile> {
             if chain.len() >= CHAIN_LIMIT {
                 return refuse(Kind::Ceiling, "more than 32 VMDKs lie over each other");
             }
-            let disk = open_alone(&path, opening.capacity_limit).map_err(|e| e.at(place()))?;
-            let parent = match &disk.descriptor().parent {
-                Some(parent) => Some(parent_path(&path, &parent.hint, &allowed).map_err(|e| e.at(place()))?),
-                None => None,
+            let disk = alone(file, &path, opening.capacity_limit).map_err(|e| e.at(place()))?;
+            let parent = match (&disk.descriptor().parent, &folder) {
+                (None, _) => None,
+                (Some(parent), Some(folder)) => {
+                    Some(folder.beside(&path, &parent.hint).map_err(|e| e.at(place()))?)
+                }
+                (Some(parent), None) => {
+                    let reason = format!(
+                        "the image needs the file `{}`, and none may be opened",
+                        parent.hint.escape_debug()
+                    );
+                    return Err(Error::new(Kind::Unsupported, place(), reason));
+                }
             };
-            let child = std::mem::take(&mut path);
-            chain.push((child, disk));
+            chain.push((std::mem::take(&mut path), disk));
             match parent {
-                Some(parent) => path = parent,
+                Some(parent) => (file, path) = parent,
                 None => break,
             }
         }
@@ -85,9 +94,8 @@ impl Disk<RawFile> {
 }
 
 /// A disk without its parent.
-fn open_alone(path: &Path, capacity_limit: u64) -> Result<Disk<RawFile>> {
-    // The path is the real one: a link there now was put there since.
-    let file = regular(open(CWD, path, OFlags::NOFOLLOW)?)?;
+fn alone(file: File, path: &Path, capacity_limit: u64) -> Result<Disk<RawFile>> {
+    let file = regular(file)?;
     let head = read(&file, 0, length(file.size().min(32)))?;
     if !Descriptor::begins(&head) {
         return Disk::embedded(file, capacity_limit);
@@ -104,18 +112,6 @@ fn open_alone(path: &Path, capacity_limit: u64) -> Result<Disk<RawFile>> {
             .and_then(regular)
             .map_err(|e| e.at(Place::File(name.to_owned())))
     })
-}
-
-/// Where a delta's parent really is.
-fn parent_path(child: &Path, hint: &str, allowed: &Path) -> Result<PathBuf> {
-    let path = real(&folder_of(child).join(hint))?;
-    if !path.starts_with(allowed) {
-        return Err(Error::invalid(
-            Place::Whole,
-            "a delta disk's parent lies outside the allowed folder",
-        ));
-    }
-    Ok(path)
 }
 
 /// A name that stays in its folder on any system.

@@ -10,14 +10,14 @@ use rustix::io::Errno;
 use crate::error::{Error, Kind, Place, Result};
 
 /// An open folder. Files are reached from it name by name without following a link, whatever is moved meanwhile.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     handle: OwnedFd,
     /// Its path without links.
     path: PathBuf,
 }
 
 impl Folder {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let place = || Place::File(path.display().to_string());
         let real = path.canonicalize().map_err(|e| Error::io(place(), "find", e))?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -28,7 +28,7 @@ impl Folder {
 
     /// Opens the regular file that the image at `image` calls `name`: a path, from the image's own folder if it is relative.
     /// Its links are followed to find it; what they lead to has to be inside.
-    pub(super) fn beside(&self, image: &Path, name: &str) -> Result<(File, PathBuf)> {
+    pub(crate) fn beside(&self, image: &Path, name: &str) -> Result<(File, PathBuf)> {
         let shown = format!("`{}`", name.escape_debug());
         let refuse = |reason: &str| Error::new(Kind::Unsupported, Place::Whole, format!("{shown}: {reason}"));
         if is_address(name) {
