@@ -84,7 +84,7 @@ const ROWS: [Row; 10] = [
         },
     },
     Row {
-        name: "nearly empty disk of 10 GiB to VMDK",
+        name: "nearly empty 10 GiB to VMDK",
         peer_name: "qemu-img convert",
         ours: r#""$OVA" disk convert "$DISKS/empty.raw" "$OUT" --to vmdk"#,
         peer: r#"qemu-img convert -f raw -O vmdk -o subformat=streamOptimized "$DISKS/empty.raw" "$OUT" && sync "$OUT""#,
@@ -95,7 +95,7 @@ const ROWS: [Row; 10] = [
         },
     },
     Row {
-        name: "the same",
+        name: "nearly empty 10 GiB to VMDK",
         peer_name: "vmdk-convert -c 9",
         ours: r#""$OVA" disk convert "$DISKS/empty.raw" "$OUT" --to vmdk"#,
         peer: r#"vmdk-convert -c 9 "$DISKS/empty.raw" "$OUT.vmdk" && mv "$OUT.vmdk" "$OUT" && sync "$OUT""#,
@@ -128,7 +128,7 @@ const ROWS: [Row; 10] = [
         },
     },
     Row {
-        name: "the same",
+        name: "VMDK to raw",
         peer_name: "vmdk-convert",
         ours: r#""$OVA" disk convert "$WORK/realistic.vmdk" "$OUT" --to raw"#,
         peer: r#"vmdk-convert "$WORK/realistic.vmdk" "$OUT" && sync "$OUT""#,
@@ -210,9 +210,9 @@ fn main() {
         measure::machine(),
         bench.inputs()
     );
-    let bars: Vec<plot::Bar> = measured.iter().map(bar).collect();
+    let jobs: Vec<plot::Job> = measured.iter().map(job).collect();
     let path = artefacts::workspace().join("docs/performance-disks.svg");
-    std::fs::write(path, plot::draw(&bars)).unwrap();
+    std::fs::write(path, plot::draw(&jobs)).unwrap();
 }
 
 fn table(measured: &[Measured]) {
@@ -249,12 +249,19 @@ fn table(measured: &[Measured]) {
     }
 }
 
-fn bar(measured: &Measured) -> plot::Bar {
-    plot::Bar {
-        name: measured.row.name.to_owned(),
-        peer: measured.row.peer_name.to_owned(),
-        cpu: measured.ours.cost.cpu / measured.peer.cost.cpu,
-        target: measured.row.target.cpu,
+fn job(measured: &Measured) -> plot::Job {
+    let Measured { row, ours, peer } = measured;
+    plot::Job {
+        name: row.name,
+        peer: row.peer_name,
+        cpu: plot::Share {
+            ratio: ours.cost.cpu / peer.cost.cpu,
+            target: row.target.cpu,
+        },
+        wall: plot::Share {
+            ratio: ours.cost.wall / peer.cost.wall,
+            target: row.target.wall,
+        },
     }
 }
 

@@ -214,6 +214,10 @@ impl Header {
         if u64::from(self.l1_entries) * 8 > L1_LIMIT {
             return ceiling(36, "the QCOW2's L1 table is above 32 MiB");
         }
+        if self.refcount_clusters == 0 {
+            let reason = "the QCOW2 has no refcount table";
+            return Err(Error::malformed(Place::Offset(56), reason));
+        }
         if u64::from(self.refcount_clusters) << self.cluster_bits > REFCOUNT_LIMIT {
             return ceiling(56, "the QCOW2's refcount table is above 8 MiB");
         }
