@@ -29,12 +29,48 @@ struct Row {
     target: Target,
 }
 
-/// What is asked for, as ours by the peer's; of size, by [`Row::peer`]'s unless told otherwise.
-#[derive(Default)]
+/// What is asked for, as ours by the peer's.
 struct Target {
     cpu: Option<f64>,
     wall: Option<f64>,
     size: Option<f64>,
+}
+
+impl Row {
+    const fn new(
+        name: &'static str,
+        ours: &'static str,
+        peer_name: &'static str,
+        peer: &'static str,
+    ) -> Self {
+        let target = Target {
+            cpu: None,
+            wall: None,
+            size: None,
+        };
+        Self {
+            name,
+            peer_name,
+            ours,
+            peer,
+            target,
+        }
+    }
+
+    const fn cpu(mut self, most: f64) -> Self {
+        self.target.cpu = Some(most);
+        self
+    }
+
+    const fn wall(mut self, most: f64) -> Self {
+        self.target.wall = Some(most);
+        self
+    }
+
+    const fn size(mut self, most: f64) -> Self {
+        self.target.size = Some(most);
+        self
+    }
 }
 
 const BUILD: &str =
@@ -49,117 +85,81 @@ const BUILD_BY_HAND: &str = r#"cd "$WORK" && cp vm.ovf x.ovf &&
 const EXTRACT_BY_HAND: &str = r#"mkdir "$WORK/x" && cd "$WORK/x" && tar -xf ../realistic.ova && sha256sum --status -c ../vm.sums &&
   qemu-img convert -f vmdk -O raw *.vmdk "$OUT" && rm -r "$WORK/x" && sync "$OUT""#;
 
+const EMPTY: &str = r#""$OVA" disk convert "$DISKS/empty.raw" "$OUT" --to vmdk"#;
+const TO_RAW: &str = r#""$OVA" disk convert "$WORK/realistic.vmdk" "$OUT" --to raw"#;
+const TO_QCOW2: &str = r#""$OVA" disk convert "$WORK/realistic.vmdk" "$OUT" --to qcow2"#;
+
 const ROWS: [Row; 10] = [
-    Row {
-        name: "build a signed OVA",
-        peer_name: "qemu-img, sha256sum, openssl, tar",
-        ours: BUILD,
-        peer: BUILD_BY_HAND,
-        target: Target {
-            cpu: Some(0.36),
-            wall: Some(0.2),
-            size: Some(1.0),
-        },
-    },
-    Row {
-        name: "build, level fast",
-        peer_name: "vmdk-convert -c 1",
-        ours: BUILD_FAST,
-        peer: r#"vmdk-convert -c 1 "$DISKS/realistic.raw" "$OUT.vmdk" && mv "$OUT.vmdk" "$OUT" && sync "$OUT""#,
-        target: Target {
-            cpu: Some(0.55),
-            wall: None,
-            size: Some(1.0),
-        },
-    },
-    Row {
-        name: "build, level small",
-        peer_name: "vmdk-convert -c 9",
-        ours: BUILD_SMALL,
-        peer: r#"vmdk-convert -c 9 "$DISKS/realistic.raw" "$OUT.vmdk" && mv "$OUT.vmdk" "$OUT" && sync "$OUT""#,
-        target: Target {
-            cpu: Some(0.25),
-            wall: None,
-            size: None,
-        },
-    },
-    Row {
-        name: "nearly empty 10 GiB to VMDK",
-        peer_name: "qemu-img convert",
-        ours: r#""$OVA" disk convert "$DISKS/empty.raw" "$OUT" --to vmdk"#,
-        peer: r#"qemu-img convert -f raw -O vmdk -o subformat=streamOptimized "$DISKS/empty.raw" "$OUT" && sync "$OUT""#,
-        target: Target {
-            cpu: None,
-            wall: Some(1.0),
-            size: None,
-        },
-    },
-    Row {
-        name: "nearly empty 10 GiB to VMDK",
-        peer_name: "vmdk-convert -c 9",
-        ours: r#""$OVA" disk convert "$DISKS/empty.raw" "$OUT" --to vmdk"#,
-        peer: r#"vmdk-convert -c 9 "$DISKS/empty.raw" "$OUT.vmdk" && mv "$OUT.vmdk" "$OUT" && sync "$OUT""#,
-        target: Target {
-            cpu: None,
-            wall: None,
-            size: Some(1.0),
-        },
-    },
-    Row {
-        name: "verify an OVA of noise",
-        peer_name: "tar, openssl dgst",
-        ours: r#""$OVA" verify "$WORK/noise.ova""#,
-        peer: r#"tar -xOf "$WORK/noise.ova" | openssl dgst -sha256"#,
-        target: Target {
-            cpu: Some(1.0 / 1.7),
-            wall: None,
-            size: None,
-        },
-    },
-    Row {
-        name: "VMDK to raw",
-        peer_name: "qemu-img convert",
-        ours: r#""$OVA" disk convert "$WORK/realistic.vmdk" "$OUT" --to raw"#,
-        peer: r#"qemu-img convert -f vmdk -O raw "$WORK/realistic.vmdk" "$OUT" && sync "$OUT""#,
-        target: Target {
-            cpu: Some(0.4),
-            wall: Some(0.25),
-            size: None,
-        },
-    },
-    Row {
-        name: "VMDK to raw",
-        peer_name: "vmdk-convert",
-        ours: r#""$OVA" disk convert "$WORK/realistic.vmdk" "$OUT" --to raw"#,
-        peer: r#"vmdk-convert "$WORK/realistic.vmdk" "$OUT" && sync "$OUT""#,
-        target: Target {
-            cpu: None,
-            wall: None,
-            size: None,
-        },
-    },
-    Row {
-        name: "VMDK to QCOW2",
-        peer_name: "qemu-img convert",
-        ours: r#""$OVA" disk convert "$WORK/realistic.vmdk" "$OUT" --to qcow2"#,
-        peer: r#"qemu-img convert -f vmdk -O qcow2 "$WORK/realistic.vmdk" "$OUT" && sync "$OUT""#,
-        target: Target {
-            cpu: Some(0.4),
-            wall: Some(0.25),
-            size: None,
-        },
-    },
-    Row {
-        name: "OVA to raw, verified",
-        peer_name: "tar, sha256sum, qemu-img",
-        ours: r#""$OVA" extract "$WORK/realistic.ova" --disk 1 --format raw -o "$OUT" --trust "$KEYS/ca.pem""#,
-        peer: EXTRACT_BY_HAND,
-        target: Target {
-            cpu: Some(0.33),
-            wall: Some(0.2),
-            size: None,
-        },
-    },
+    Row::new("build a signed OVA", BUILD, "qemu-img, sha256sum, openssl, tar", BUILD_BY_HAND)
+        .cpu(0.36)
+        .wall(0.2)
+        .size(1.0),
+    Row::new(
+        "build, level fast",
+        BUILD_FAST,
+        "vmdk-convert -c 1",
+        r#"vmdk-convert -c 1 "$DISKS/realistic.raw" "$OUT.vmdk" && mv "$OUT.vmdk" "$OUT" && sync "$OUT""#,
+    )
+    .cpu(0.55)
+    .size(1.0),
+    Row::new(
+        "build, level small",
+        BUILD_SMALL,
+        "vmdk-convert -c 9",
+        r#"vmdk-convert -c 9 "$DISKS/realistic.raw" "$OUT.vmdk" && mv "$OUT.vmdk" "$OUT" && sync "$OUT""#,
+    )
+    .cpu(0.25),
+    Row::new(
+        "nearly empty 10 GiB to VMDK",
+        EMPTY,
+        "qemu-img convert",
+        r#"qemu-img convert -f raw -O vmdk -o subformat=streamOptimized "$DISKS/empty.raw" "$OUT" && sync "$OUT""#,
+    )
+    .wall(1.0),
+    Row::new(
+        "nearly empty 10 GiB to VMDK",
+        EMPTY,
+        "vmdk-convert -c 9",
+        r#"vmdk-convert -c 9 "$DISKS/empty.raw" "$OUT.vmdk" && mv "$OUT.vmdk" "$OUT" && sync "$OUT""#,
+    )
+    .size(1.0),
+    Row::new(
+        "verify an OVA of noise",
+        r#""$OVA" verify "$WORK/noise.ova""#,
+        "tar, openssl dgst",
+        r#"tar -xOf "$WORK/noise.ova" | openssl dgst -sha256"#,
+    )
+    .cpu(1.0 / 1.7),
+    Row::new(
+        "VMDK to raw",
+        TO_RAW,
+        "qemu-img convert",
+        r#"qemu-img convert -f vmdk -O raw "$WORK/realistic.vmdk" "$OUT" && sync "$OUT""#,
+    )
+    .cpu(0.4)
+    .wall(0.25),
+    Row::new(
+        "VMDK to raw",
+        TO_RAW,
+        "vmdk-convert",
+        r#"vmdk-convert "$WORK/realistic.vmdk" "$OUT" && sync "$OUT""#,
+    ),
+    Row::new(
+        "VMDK to QCOW2",
+        TO_QCOW2,
+        "qemu-img convert",
+        r#"qemu-img convert -f vmdk -O qcow2 "$WORK/realistic.vmdk" "$OUT" && sync "$OUT""#,
+    )
+    .cpu(0.4)
+    .wall(0.25),
+    Row::new(
+        "OVA to raw, verified",
+        r#""$OVA" extract "$WORK/realistic.ova" --disk 1 --format raw -o "$OUT" --trust "$KEYS/ca.pem""#,
+        "tar, sha256sum, qemu-img",
+        EXTRACT_BY_HAND,
+    )
+    .cpu(0.33)
+    .wall(0.2),
 ];
 
 /// What both sides of a row cost and gave.

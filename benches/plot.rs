@@ -78,7 +78,12 @@ fn bar(svg: &mut String, y: f64, share: &Share, colour: &str) {
     let length = SCALE * share.ratio.min(1.1);
     let missed = share.target.is_some_and(|target| share.ratio > target);
     let mark = share.target.map(|target| LEFT + SCALE * target);
-    let text = mark.map_or(LEFT + length, |mark| mark.max(LEFT + length)) + 6.0;
+    let end = LEFT + length;
+    // A mark that is near would go through the number.
+    let text = mark
+        .filter(|mark| (end - 2.0..end + 40.0).contains(mark))
+        .unwrap_or(end)
+        + 6.0;
     add(
         svg,
         format_args!(
