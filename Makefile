@@ -54,7 +54,7 @@ unit:
 
 check: lint unit
 
-# The seeds are replayed on stable by ovf's tests; this looks for new inputs.
+# The seeds are replayed on stable by the tests of ovf and image; this looks for new inputs.
 fuzz:
 	@scripts/fuzz.sh
 
@@ -77,7 +77,7 @@ bench-inputs: dependencies
 bench: package bench-inputs
 	@$(ARTEFACTS) $(CARGO) bench --locked -q -p e2e
 
-# One of benches/. All but the appliance's need the command alone.
+# One of benches/. Most need the command alone.
 bench-appliance: package
 bench-disks: package bench-inputs
 bench-%: dependencies

@@ -40,6 +40,15 @@ impl Target {
         Self::FixedVhd,
         Self::DynamicVhd,
     ];
+
+    /// The largest disk that it holds, in bytes.
+    pub fn capacity_limit(self) -> u64 {
+        match self {
+            Self::Raw | Self::StreamOptimized | Self::MonolithicSparse => vmdk::CAPACITY_LIMIT,
+            Self::Qcow2 | Self::CompressedQcow2 => qcow2::CAPACITY_LIMIT,
+            Self::FixedVhd | Self::DynamicVhd => vhd::CAPACITY_LIMIT,
+        }
+    }
 }
 
 /// How a disk is converted.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::error::Result;
 use crate::source::Source;
 
-/// Bytes of the disk in a job, at the least.
+/// Bytes of the disk in a job; one of larger blocks has one of them.
 pub(crate) const JOB: u64 = 512 << 10;
 
 /// Where a writer's data comes from.
@@ -17,6 +17,10 @@ pub(crate) trait Feed<'a> {
 
     /// Bytes of data to come, or zero where nobody knows before: what progress is measured against.
     fn total(&self) -> Result<u64>;
+
+    /// Bytes in memory for a job of blocks of `block` bytes, besides the job's own buffer and what that is packed to: what
+    /// is stored of it, and what reading it takes.
+    fn memory(&self, block: u64) -> u64;
 
     /// The next job, behind the one before; nothing once the disk has been given whole. Jobs begin on a boundary of
     /// `block` bytes, a power of two, and end on one or with the disk.
@@ -56,6 +60,10 @@ impl<'a> Feed<'a> for Scan<'a> {
 
     fn total(&self) -> Result<u64> {
         self.source.data_length()
+    }
+
+    fn memory(&self, _: u64) -> u64 {
+        self.source.reading_memory()
     }
 
     fn next(&mut self, block: u64) -> Result<Option<Job<'a>>> {

@@ -35,6 +35,7 @@ mod oracle;
 mod pipeline;
 pub mod slot;
 pub mod source;
+mod spare;
 mod table;
 
 pub mod ext4;

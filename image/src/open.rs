@@ -97,6 +97,10 @@ impl Source for Disk {
         self.source.read_at(offset, buffer)
     }
 
+    fn reading_memory(&self) -> u64 {
+        self.source.reading_memory()
+    }
+
     fn settled(&self) -> Result<()> {
         self.source
             .settled()
@@ -152,10 +156,7 @@ pub fn check(path: &Path, options: &Options) -> Result<Findings> {
         Format::Raw => Ok(Findings::default()),
         Format::Qcow2 => qcow2::check(&file, options.capacity_limit),
         Format::Vhdx => vhdx::check(&file, options.capacity_limit),
-        Format::Vmdk => {
-            let disk = vmdk::Disk::open_path(path, &options.vmdk(options.capacity_limit));
-            disk.and_then(|disk| disk.check()).map(Findings::of_errors)
-        }
+        Format::Vmdk => vmdk::check_path(path, options.capacity_limit).map(Findings::of_errors),
         Format::Vhd => {
             let disk = vhd::Disk::open(file, options.capacity_limit);
             disk.map(|disk| Findings::of_errors(disk.check()))
@@ -225,7 +226,9 @@ impl Chain<'_> {
                 Ok(Box::new(disk))
             }
             Format::Vmdk => {
-                let disk = vmdk::Disk::open_path(&about.path, &self.options.vmdk(limit))?;
+                let real = about.path.canonicalize();
+                let real = real.map_err(|e| Error::io(place(&about.path), "find", e))?;
+                let disk = vmdk::Disk::open_file(file.into_file(), real, &self.options.vmdk(limit))?;
                 about.vmdk(disk.header(), disk.descriptor());
                 Ok(Box::new(disk))
             }

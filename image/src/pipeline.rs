@@ -2,21 +2,21 @@
 //!
 //! Blocks that hold nothing but zeros are left out. The data comes in jobs of about half a megabyte. Job `n` goes to
 //! worker `n % workers`, and results are taken from the workers in the same turn: order needs no sorting, queues hold two
-//! jobs a worker, and memory stays below 48 MiB. What a block is packed to depends on its bytes alone.
+//! jobs a worker, and memory stays below 32 MiB, if need be by fewer workers. What a block is packed to depends on its bytes alone.
 
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::error::{Error, Kind, Place, Result};
 use crate::feed::{Feed, JOB, Job};
 use crate::source::{Progress, is_zero, length};
+use crate::spare::Spare;
 
 const QUEUE: usize = 2;
 const WORKER_LIMIT: usize = 16;
-/// Bytes in memory for jobs on their way.
-const BUDGET: u64 = 48 << 20;
+/// Bytes in memory for jobs on their way. Tables and what is kept of an image have the rest of 64 MiB.
+const BUDGET: u64 = 32 << 20;
 
 /// A job's bytes.
 pub(crate) struct Filled {
@@ -30,20 +30,16 @@ pub(crate) struct Filled {
     spare: Spare,
 }
 
-/// Buffers that have been used.
-type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
-
 impl Filled {
     fn new(job: Job<'_>, block: usize, spare: &Spare) -> Result<Self> {
         let known = length(job.range.end - job.range.start);
-        let used = spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut filled = Self {
             start: job.range.start,
             known,
             block,
-            buffer: used.unwrap_or_default(),
+            buffer: spare.take().unwrap_or_default(),
             held: Vec::new(),
-            spare: Arc::clone(spare),
+            spare: spare.clone(),
         };
         let buffer = &mut filled.buffer;
         buffer.resize(known.next_multiple_of(block), 0);
@@ -79,11 +75,7 @@ impl Filled {
 
 impl Drop for Filled {
     fn drop(&mut self) {
-        let buffer = std::mem::take(&mut self.buffer);
-        self.spare
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(buffer);
+        self.spare.put(std::mem::take(&mut self.buffer));
     }
 }
 
@@ -99,9 +91,7 @@ pub(crate) fn run<'a, 'p, T: Send>(
     sink: &mut dyn FnMut(T) -> Result<()>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<()> {
-    // A job is in memory as it was read and as it was packed; a hostile stream makes more of it than of the disk.
-    let affordable = BUDGET / (3 * QUEUE as u64 * block.max(JOB));
-    let workers = workers.clamp(1, WORKER_LIMIT.min(length(affordable).max(1)));
+    let workers = workers.min(affordable(feed, block)).max(1);
     let mut report = Progress {
         done: 0,
         total: feed.total()?,
@@ -145,6 +135,12 @@ pub(crate) fn run<'a, 'p, T: Send>(
             progress(report);
         }
     })
+}
+
+/// How many workers the budget has room for: a job is in memory as it was read and as it was packed.
+fn affordable(feed: &dyn Feed<'_>, block: u64) -> usize {
+    let job = 2 * block.max(JOB) + feed.memory(block);
+    length(BUDGET / (QUEUE as u64 * job)).min(WORKER_LIMIT)
 }
 
 struct Lane<'a, T> {
@@ -236,6 +232,28 @@ mod tests {
         })
         .unwrap();
         assert_eq!(stretches, [(0, 8192), (16_384, 3616)]);
+    }
+
+    #[test]
+    fn large_blocks_and_greedy_sources_get_fewer_workers() {
+        struct Greedy(u64);
+        impl Source for Greedy {
+            fn size(&self) -> u64 {
+                0
+            }
+            fn next_data(&self, _: u64) -> Result<Option<Range<u64>>> {
+                Ok(None)
+            }
+            fn read_at(&self, _: u64, _: &mut [u8]) -> Result<()> {
+                Ok(())
+            }
+            fn reading_memory(&self) -> u64 {
+                self.0
+            }
+        }
+        let workers = |memory, block| affordable(&Scan::new(&Greedy(memory)), block);
+        assert_eq!((workers(0, 65_536), workers(0, 2 << 20)), (16, 4));
+        assert_eq!(workers(6 << 20, 65_536), 2);
     }
 
     #[test]

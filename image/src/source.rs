@@ -12,8 +12,8 @@ mod sink;
 use std::ops::Range;
 
 pub use composed::Composed;
-pub use copy::write_raw;
 pub(crate) use copy::{write_data, write_raw_feed, write_stretches};
+pub use copy::{write_raw, write_raw_telling};
 pub use eager::EagerFile;
 pub use file::RawFile;
 pub use memory::Memory;
@@ -42,6 +42,12 @@ pub trait Source: Send + Sync {
     /// [`Kind::Truncated`] if that reaches past the size, and whatever the operating system gives.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()>;
 
+    /// Bytes that a thread may need to read a part, besides the buffer: where what is compressed is larger than what is asked
+    /// for.
+    fn reading_memory(&self) -> u64 {
+        0
+    }
+
     /// Whether all that was read is of one state: nobody has changed the disk since it was opened, as far as can be told.
     ///
     /// # Errors
@@ -69,7 +75,7 @@ pub trait Source: Send + Sync {
 pub struct Progress {
     /// Bytes of the source's data done.
     pub done: u64,
-    /// Bytes of the source's data in all, holes not counted; zero where the source doesn't tell before its end.
+    /// Bytes of the source's data in all, holes not counted. Both are zero where the source doesn't tell before its end.
     pub total: u64,
 }
 
@@ -84,6 +90,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         (**self).read_at(offset, buffer)
+    }
+
+    fn reading_memory(&self) -> u64 {
+        (**self).reading_memory()
     }
 
     fn settled(&self) -> Result<()> {
@@ -102,6 +112,10 @@ impl<S: Source + ?Sized> Source for &S {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         (**self).read_at(offset, buffer)
+    }
+
+    fn reading_memory(&self) -> u64 {
+        (**self).reading_memory()
     }
 
     fn settled(&self) -> Result<()> {

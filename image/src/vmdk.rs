@@ -22,14 +22,14 @@
 //! | grains or tables over each other, twice, out of order, outside the file | [`Stream`] refuses them where they come; [`Disk::check`] finds them before; a sparse disk's tables are proved apart when it is opened |
 //! | tables that tell another place than the markers do, or the redundant copies | refused where they are read: each compressed grain carries its own place |
 //! | a footer for another disk, no end marker, bytes after it | refused |
-//! | tables held back to fill memory | no more than 16 MiB of them are owed, or known ahead |
+//! | tables held back to fill memory | no more than 8 MiB of them are owed, or known ahead |
 //! | a huge grain, or a table that is no power of two | refused with the header |
 //! | many extents, so that each one's cache counts | caches are shared out between them |
 //! | a descriptor that names other files, by path or link | plain names beside it; parents only inside the folder that the caller allows |
 //!
 //! Importers refuse a stream without its end marker or with bytes after it, so the writer gives exactly that and the
-//! strict [`Stream`] reader accepts nothing else, nor does [`crate::extract()`], which inflates on all cores. [`Disk`] also takes
-//! streams with their directory at the head, as `qemu-img` writes them.
+//! strict [`Stream`] reader accepts nothing else, nor does [`crate::extract()`], which inflates on all cores; but for streams of
+//! `qemu-img`, whose tables all stand at the head and which end with their last grain.
 //!
 //! ```
 //! use image::{source::Composed, vmdk};
@@ -65,6 +65,7 @@ pub use descriptor::{Access, Descriptor, Extent, ExtentKind, Parent};
 pub use disk::Disk;
 pub(crate) use feed::Grains;
 pub use files::Opening;
+pub(crate) use files::check_path;
 pub use header::Header;
 pub use level::Level;
 pub use monolithic::write_sparse;

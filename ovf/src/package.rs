@@ -37,7 +37,7 @@ pub mod ova;
 mod source;
 
 pub use self::file::{FileReader, Limits};
-pub use self::folder::{Folder, FolderFile};
+pub use self::folder::{Directory, Folder, FolderFile};
 pub use self::index::Index;
 pub use self::member::{Member, MemberInfo, Role};
 pub use self::member_name::MemberName;

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    build, completions, disk, extract, inspect, keygen, lock, man, pack, run, sign, validate, verify,
+    build, completions, deploy, disk, extract, inspect, keygen, lock, man, pack, run, sign, targets,
+    validate, verify,
 };
 
 /// Build, check, sign and run OVF/OVA virtual appliances.
@@ -42,6 +43,8 @@ pub(crate) enum Verb {
     Extract(Box<extract::Arguments>),
     Disk(disk::Arguments),
     Run(Box<run::Arguments>),
+    Deploy(Box<deploy::Arguments>),
+    Targets(targets::Arguments),
     Keygen(keygen::Arguments),
     Lock(lock::Arguments),
     Completions(completions::Arguments),

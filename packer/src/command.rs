@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod completions;
+pub(crate) mod deploy;
 pub(crate) mod disk;
 pub(crate) mod extract;
 pub(crate) mod inspect;
@@ -11,6 +12,7 @@ pub(crate) mod man;
 pub(crate) mod pack;
 pub(crate) mod run;
 pub(crate) mod sign;
+pub(crate) mod targets;
 pub(crate) mod validate;
 pub(crate) mod verify;
 
@@ -35,6 +37,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Extract(arguments) => arguments.run(json),
         Verb::Disk(arguments) => arguments.run(json),
         Verb::Run(arguments) => arguments.run(json),
+        Verb::Deploy(arguments) => arguments.run(json),
+        Verb::Targets(arguments) => arguments.run(json),
         Verb::Keygen(arguments) => arguments.run(json),
         Verb::Lock(arguments) => arguments.run(json),
         Verb::Completions(arguments) => arguments.run(),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use image::iso9660;
-use image::source::write_raw;
+use image::source::{Composed, write_raw};
 use ovf::descriptor::Descriptor;
 use ovf::environment::{Environment, Platform};
 
@@ -126,14 +126,33 @@ pub fn environment(descriptor: &Descriptor, given: &[Given]) -> Result<Environme
     })
 }
 
-/// Writes the CD that carries an environment document (DSP0243, transport `iso`).
+/// Keys of the properties whose values are secret.
+#[must_use]
+pub fn secrets(descriptor: &Descriptor) -> Vec<String> {
+    let products = descriptor.content.products();
+    let secret = products.into_iter().flat_map(|product| {
+        let secret = product.properties.iter().filter(|property| property.is_secret());
+        secret.map(|property| product.environment_key(property))
+    });
+    secret.collect()
+}
+
+/// The CD that carries an environment document (DSP0243, transport `iso`).
+///
+/// # Errors
+/// The document is larger than a CD.
+pub fn iso(document: &[u8]) -> Result<Composed> {
+    let mut volume = iso9660::Volume::new("OVF_ENV")?;
+    volume.file("ovf-env.xml", document.to_vec())?;
+    Ok(volume.build()?)
+}
+
+/// Writes that CD into a file.
 ///
 /// # Errors
 /// The file can't be written.
 pub fn write_iso(document: &[u8], path: &Path) -> Result<()> {
-    let mut volume = iso9660::Volume::new("OVF_ENV")?;
-    volume.file("ovf-env.xml", document.to_vec())?;
-    let disk = volume.build()?;
+    let disk = iso(document)?;
     let file = std::fs::File::create(path).map_err(Error::io(path, "create"))?;
     Ok(write_raw(&disk, &file)?)
 }

@@ -65,6 +65,9 @@ pub enum Error {
     /// The disk side.
     #[error(transparent)]
     Image(#[from] image::error::Error),
+    /// A manager of a virtual data centre.
+    #[error(transparent)]
+    Vdc(#[from] vdc::error::Error),
 }
 
 /// The outcome of this crate's operations.

@@ -10,12 +10,14 @@ use image::convert::Options;
 use image::error::{Kind, Place};
 use image::vmdk::CAPACITY_LIMIT;
 use ovf::descriptor::{Compression, Descriptor};
-use ovf::package::{Index, MemberName, Source};
-use ovf::verify::Taker;
+use ovf::package::MemberName;
+use ovf::verify::{Policy, Taker};
 
 use crate::error::{Error, Result};
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::section::Section;
+use crate::unfinished::Unfinished;
 
 /// What is wanted of a package.
 #[derive(Debug, Clone)]
@@ -98,27 +100,19 @@ fn disk_of(descriptor: &Descriptor, which: &str) -> Result<(String, u64)> {
     Ok((file.href.clone(), capacity))
 }
 
-/// A disk of a package that is a file here, where it lies: its member's bytes, and its capacity in bytes.
-///
-/// For disks that cannot be read front to back. It is to be opened before the package is judged, so that its
-/// [`Source::settled`](image::source::Source::settled) tells whether what was judged is what is read.
+/// A disk of a package that was judged, where it lies: its member's bytes, and its capacity in bytes. For disks that cannot
+/// be read front to back.
 ///
 /// # Errors
 /// The package has no such disk, or cannot be read.
-pub fn place(package: &Path, which: &str) -> Result<(Section, u64)> {
-    let source = Source::open(package)?;
-    let archive = source.is_archive();
-    let index = Index::read(source)?;
-    let (member, capacity) = disk_of(index.descriptor(), which)?;
-    let found = index.members().iter().find(|info| info.name.as_str() == member);
-    let info = found.ok_or_else(|| Error::Refused(format!("{member} is not in the package")))?;
-    let section = if archive {
-        Section::open(package, info.offset, info.size)?
-    } else {
-        let folder = package.parent().unwrap_or(Path::new("."));
-        Section::open(&info.name.under(folder), 0, info.size)?
-    };
-    Ok((section, capacity))
+pub fn place(
+    package: &Opened,
+    descriptor: &Descriptor,
+    which: &str,
+    policy: &Policy,
+) -> Result<(Section, u64)> {
+    let (member, capacity) = disk_of(descriptor, which)?;
+    Ok((package.section(&member, policy)?, capacity))
 }
 
 impl Extraction {
@@ -144,20 +138,25 @@ impl Extraction {
         if self.outputs.is_empty() {
             return Err(Error::Refused("the disk's file is not in the package".to_owned()));
         }
-        let mut extracted: Vec<Extracted> = Vec::new();
+        // What takes time and what may fail for want of room comes before the first name.
+        for taken in &self.outputs {
+            taken.output.sync()?;
+        }
+        let (mut named, mut extracted) = (Vec::new(), Vec::new());
         for taken in self.outputs.drain(..) {
-            if let Err(error) = taken.output.commit() {
-                // Half a package is none.
-                for file in &extracted {
-                    let _ = std::fs::remove_file(&file.path);
-                }
-                return Err(error);
+            if let Some(new) = taken.output.new_folder() {
+                named.push(Unfinished::of(new));
             }
+            if !taken.path.exists() {
+                named.push(Unfinished::of(taken.path.clone()));
+            }
+            taken.output.commit()?;
             extracted.push(Extracted {
                 path: taken.path,
                 bytes: taken.bytes,
             });
         }
+        named.into_iter().for_each(Unfinished::keep);
         Ok(extracted)
     }
 
@@ -194,6 +193,10 @@ impl Extraction {
 
     /// A streamOptimized VMDK, inflated and written as it is read.
     fn unpack(&mut self, path: &Path, bytes: &mut dyn Read, capacity: u64, options: &Options) -> Result<()> {
+        if capacity > options.target.capacity_limit() && capacity != CAPACITY_LIMIT {
+            let reason = format!("a disk of {capacity} bytes does not fit the format that is wanted");
+            return Err(Error::Usage(reason));
+        }
         let mut head = Vec::new();
         let mut start = Read::take(&mut *bytes, MAGIC.len() as u64);
         start.read_to_end(&mut head).map_err(Error::io(path, "read"))?;
@@ -202,7 +205,7 @@ impl Extraction {
             return Err(image::error::Error::new(Kind::Unsupported, Place::Whole, reason).into());
         }
         let bytes = head.as_slice().chain(bytes);
-        let mut output = Output::create(path)?;
+        let mut output = Output::create_deep(path)?;
         image::extract(bytes, capacity, output.file(), options)?;
         let length = output.file().metadata();
         let length = length.map_err(Error::io(path, "measure"))?.len();

@@ -22,6 +22,7 @@
 //! - [`location`]: where a package is: a file, standard input, a server
 //! - [`remote`]: packages on servers, read by the parts that are wanted
 //! - [`package`]: a package as whoever runs it sees it
+//! - [`opened`]: a package whose files are opened once, for a verdict and for what follows it
 //! - [`output`]: files that appear whole or not at all
 //! - [`unfinished`]: what must not stay behind
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@ pub mod input;
 pub mod keygen;
 pub mod location;
 pub mod machine;
+pub mod opened;
 pub mod output;
 pub mod pack;
 pub mod package;

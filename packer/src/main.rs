@@ -9,7 +9,9 @@ mod interruption;
 mod progress;
 mod report;
 mod signer;
+mod target;
 mod trust;
+mod values;
 
 use std::process::ExitCode;
 

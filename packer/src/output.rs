@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -70,6 +71,8 @@ impl Output {
             .read(true)
             .write(true)
             .create_new(true)
+            // Nobody reads it by its hidden name: it may never be vouched for.
+            .mode(0o600)
             .open(&hidden)
             .map_err(Error::io(&hidden, "create"))?;
         let hidden = Unfinished::of(hidden);
@@ -85,12 +88,37 @@ impl Output {
         &mut self.file
     }
 
+    /// Makes the bytes durable.
+    ///
+    /// # Errors
+    /// The disk is full or failing.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_all().map_err(Error::io(&self.path, "write"))
+    }
+
+    /// The outermost of the folders that are missing on the file's way.
+    #[must_use]
+    pub fn new_folder(&self) -> Option<PathBuf> {
+        let missing = self
+            .path
+            .ancestors()
+            .skip(1)
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        missing.last().map(Path::to_owned)
+    }
+
     /// Makes the bytes durable and gives them their name, in place of whatever had it.
     ///
     /// # Errors
     /// The disk is full or failing; the old file, if any, is then still there.
     pub fn commit(mut self) -> Result<()> {
-        self.file.sync_all().map_err(Error::io(&self.path, "write"))?;
+        if self.hidden.is_some() {
+            let permissions = fs::Permissions::from_mode(0o666 & !umask());
+            self.file
+                .set_permissions(permissions)
+                .map_err(Error::io(&self.path, "set the mode of"))?;
+        }
+        self.sync()?;
         let folder = folder_of(&self.path);
         fs::create_dir_all(folder).map_err(Error::io(folder, "make the folder"))?;
         let hidden = match self.hidden.take() {
@@ -121,6 +149,14 @@ impl Output {
         }
         Ok(hidden)
     }
+}
+
+/// What new files are created without: the system tells it in octal.
+fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
+        .unwrap_or(0o077)
 }
 
 /// Tells hidden names apart, of which several may stand in one folder.

@@ -206,23 +206,6 @@ impl Appliance {
                 .any(|config| config.key == "firmware" && config.value == "efi")
         })
     }
-
-    /// Keys of properties whose values are secret.
-    #[must_use]
-    pub fn secrets(&self) -> Vec<String> {
-        let products = self.descriptor.content.products();
-        let secret = products.into_iter().flat_map(|product| {
-            let secret = product.properties.iter().filter(|property| property.is_secret());
-            secret.map(|property| product.environment_key(property))
-        });
-        secret.collect()
-    }
-
-    /// Whether a key's value is secret.
-    #[must_use]
-    pub fn is_secret(&self, key: &str) -> bool {
-        self.secrets().iter().any(|secret| secret == key)
-    }
 }
 
 /// QEMU resolves relative names from the layer's folder, not from ours.

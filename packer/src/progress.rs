@@ -83,12 +83,18 @@ impl Progress {
         });
     }
 
+    /// Another piece of work begins: its bytes are counted from zero.
     pub(crate) fn say(&self, message: &str) {
         match &*self.0 {
-            Shown::Bar(bar) => bar.set_message(message.to_owned()),
-            Shown::Lines(lines) => {
-                message.clone_into(&mut lines.lock().unwrap_or_else(PoisonError::into_inner).message);
+            Shown::Bar(bar) if bar.message() != message => {
+                bar.set_message(message.to_owned());
+                bar.reset_eta();
             }
+            Shown::Bar(_) => {}
+            Shown::Lines(lines) => lines
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .say(message, Instant::now()),
         }
     }
 
@@ -119,6 +125,13 @@ impl Lines {
             every,
             start: now,
             told: now,
+        }
+    }
+
+    fn say(&mut self, message: &str, now: Instant) {
+        if self.message != message {
+            message.clone_into(&mut self.message);
+            self.start = now;
         }
     }
 
@@ -165,5 +178,9 @@ mod tests {
             r#"{"progress":"packing","done":80,"bytes_per_second":20}"#
         );
         assert_eq!(at(9000, 0, 100).unwrap().get("seconds_left"), None);
+        // A second disk's rate is its own.
+        lines.say("packing another", start + Duration::from_secs(10));
+        let line = lines.at(start + Duration::from_secs(12), 40, 100).unwrap();
+        assert_eq!(line["bytes_per_second"], 20);
     }
 }

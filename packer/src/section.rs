@@ -1,7 +1,6 @@
 //! A part of a file as a disk image: a package's member where it lies in the archive.
 
 use std::ops::Range;
-use std::path::Path;
 
 use image::error::{Error, Kind, Place, Result};
 use image::source::{RawFile, Source};
@@ -15,15 +14,14 @@ pub struct Section {
 }
 
 impl Section {
-    /// `length` bytes of the file at `path`, from `offset`.
+    /// `length` bytes of `file`, from `offset`.
     ///
     /// # Errors
-    /// The file cannot be opened, or is shorter.
-    pub fn open(path: &Path, offset: u64, length: u64) -> Result<Self> {
-        let file = RawFile::open(path)?;
+    /// The file is shorter.
+    pub fn new(file: RawFile, offset: u64, length: u64) -> Result<Self> {
         if offset.checked_add(length).is_none_or(|end| end > file.size()) {
-            let place = Place::File(path.display().to_string());
-            return Err(Error::new(Kind::Truncated, place, "shorter than its headers say"));
+            let reason = "the archive is shorter than its headers say";
+            return Err(Error::new(Kind::Truncated, Place::Whole, reason));
         }
         Ok(Self { file, offset, length })
     }

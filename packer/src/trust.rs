@@ -151,7 +151,11 @@ pub(crate) fn judge_taking(
 fn digests(package: &Location, policy: &Policy) -> anyhow::Result<Vec<DigestAlgorithm>> {
     let file = package.local().ok();
     match file.filter(|path| path.metadata().is_ok_and(|it| it.is_file())) {
-        Some(path) => Ok(digests_named(&mut Source::open(path)?).unwrap_or_default()),
+        Some(path) => {
+            let mut source = Source::open(path)?;
+            policy.tolerate_in(&mut source);
+            Ok(digests_named(&mut source).unwrap_or_default())
+        }
         None => Ok(policy.digests()),
     }
 }

@@ -9,11 +9,18 @@ use crate::error::{Error, Result};
 /// All of this process.
 static ALL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Removes all of it: for a process that is about to end by a signal.
+/// Removes all of it: for a process that is about to end by a signal. Nothing can be begun after it.
 pub fn remove_all() {
-    for path in ALL.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-        remove(&path);
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in all.drain(..).rev() {
+        // Other threads work on until the process ends: what is moved aside they don't find.
+        let aside = path.with_extension("gone");
+        let path = fs::rename(&path, &aside).map_or(path, |()| aside);
+        for _ in 0..3 {
+            remove(&path);
+        }
     }
+    std::mem::forget(all);
 }
 
 /// A file, or a folder with all that is in it.
@@ -43,6 +50,15 @@ impl Unfinished {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Lets it stay.
+    pub(crate) fn keep(self) {
+        let path = &self.0;
+        ALL.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|known| known != path);
+        std::mem::forget(self);
     }
 
     /// Gives it the name of what is finished.
@@ -80,6 +96,7 @@ mod tests {
         let file = Unfinished::of(inner.join("file"));
         fs::write(file.path(), b"x").unwrap();
         file.rename(&path.join("kept")).unwrap();
+        Unfinished::of(path.join("kept")).keep();
         assert!(path.join("kept").exists() && !inner.join("file").exists());
         drop(Unfinished::of(inner.clone()));
         assert!(!inner.exists());

@@ -95,7 +95,9 @@ fn a_package_written_to_a_pipe_is_the_one_written_to_a_file() {
     let piped = artefacts::output(&mut bench.pack("-"));
     assert!(piped.status.success(), "{}", text(&piped));
     assert!(piped.stdout == std::fs::read(bench.path("file.ova")).unwrap());
-    let said: serde_json::Value = serde_json::from_slice(&piped.stderr).unwrap();
+    // Lines of progress come before it on a slow machine.
+    let said = text(&piped);
+    let said: serde_json::Value = serde_json::from_str(&said[said.find("{\n").unwrap()..]).unwrap();
     assert_eq!(said["bytes"], piped.stdout.len());
 }
 
@@ -137,7 +139,7 @@ fn a_disk_that_changes_while_it_is_packed_is_told() {
     let text = text(&ended);
     assert!(matches!(ended.status.code(), Some(1 | 2)), "{text}");
     assert!(
-        text.contains("written to while it was read") || text.contains("has changed"),
+        text.contains("changed while it was read") || text.contains("has changed"),
         "{text}"
     );
 }

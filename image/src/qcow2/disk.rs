@@ -277,6 +277,16 @@ impl<S: Source> Source for Disk<S> {
         Ok(())
     }
 
+    fn reading_memory(&self) -> u64 {
+        // A cluster and what it was packed to, where jobs don't ask for whole ones.
+        let own = match self.header.cluster() {
+            large @ 131_072.. => 3 * large,
+            _ => 0,
+        };
+        let backing = self.companions.backing.as_ref();
+        own.max(backing.map_or(0, |backing| backing.reading_memory()))
+    }
+
     fn settled(&self) -> Result<()> {
         self.file.settled()?;
         let others = [&self.companions.backing, &self.companions.data_file];

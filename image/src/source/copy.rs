@@ -18,8 +18,20 @@ const BLOCK: usize = 65_536;
 /// # Errors
 /// Whatever reading and writing give.
 pub fn write_raw(source: &dyn Source, sink: &dyn Sink) -> Result<()> {
+    write_raw_telling(source, sink, &mut |_| {})
+}
+
+/// As [`write_raw`]; `progress` is called now and then, on the calling thread.
+///
+/// # Errors
+/// As [`write_raw`].
+pub fn write_raw_telling(
+    source: &dyn Source,
+    sink: &dyn Sink,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<()> {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    write_raw_feed(&mut Scan::new(source), sink, threads, &mut |_| {})
+    write_raw_feed(&mut Scan::new(source), sink, threads, progress)
 }
 
 /// As [`write_raw`], from wherever the data comes.

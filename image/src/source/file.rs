@@ -5,7 +5,7 @@
 //! | a file that is cut while it is read | reading fails; nothing is filled up with zeros |
 //! | a file that is written to while it is read | [`Source::settled`] tells, and every writer asks it when it is done |
 //! | a pipe or a terminal in place of a file | refused |
-//! | holes by the million | each is looked for once, from the one before |
+//! | holes by the million | each is looked for from the one before |
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
@@ -24,8 +24,8 @@ use crate::error::{Error, Kind, Place, Result};
 pub struct RawFile {
     file: File,
     size: u64,
-    /// When a regular file was last written, as it was opened: seconds and nanoseconds.
-    written: Option<(i64, i64)>,
+    /// When a regular file was last changed, as it was opened: seconds and nanoseconds.
+    changed: Option<(i64, i64)>,
 }
 
 impl RawFile {
@@ -38,6 +38,11 @@ impl RawFile {
         let place = || Place::File(path.display().to_string());
         let file = File::open(path).map_err(|e| Error::io(place(), "open", e))?;
         Self::new(file).map_err(|e| e.at(place()))
+    }
+
+    /// The file.
+    pub(crate) fn into_file(self) -> File {
+        self.file
     }
 
     /// An open file as a disk. Its size is taken now: a file that grows later is read up to here.
@@ -55,8 +60,8 @@ impl RawFile {
             ));
         }
         let size = file.seek(SeekFrom::End(0)).map_err(failed)?;
-        let written = kind.is_file().then(|| (known.mtime(), known.mtime_nsec()));
-        Ok(Self { file, size, written })
+        let changed = kind.is_file().then(|| (known.ctime(), known.ctime_nsec()));
+        Ok(Self { file, size, changed })
     }
 }
 
@@ -91,20 +96,21 @@ impl Source for RawFile {
             .map_err(|e| Error::io(Place::Offset(offset), "read the raw image", e))
     }
 
-    /// A file's size and time of writing are those that it was opened with. Of a block device nothing can be told, and
-    /// file systems keep time by ticks of a few milliseconds.
+    /// A file's size and time of change are those that it was opened with: the time that nobody can set, and that tells of
+    /// new names and modes, too. Of a block device nothing can be told, and file systems keep time by ticks of a few
+    /// milliseconds.
     fn settled(&self) -> Result<()> {
-        let Some(written) = self.written else {
+        let Some(changed) = self.changed else {
             return Ok(());
         };
         let now = self
             .file
             .metadata()
             .map_err(|e| Error::io(Place::Whole, "look at the image again", e))?;
-        if now.len() == self.size && (now.mtime(), now.mtime_nsec()) == written {
+        if now.len() == self.size && (now.ctime(), now.ctime_nsec()) == changed {
             return Ok(());
         }
-        let reason = "the image was written to while it was read: is a machine running from it?";
+        let reason = "the image was changed while it was read: is a machine running from it?";
         Err(Error::new(Kind::Changed, Place::Whole, reason))
     }
 }

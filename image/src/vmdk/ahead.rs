@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use super::{Header, TABLE_ENTRIES, TABLE_SECTORS};
 use crate::error::{Error, Kind, Place, Result};
 use crate::field::u32_le;
-use crate::source::{SECTOR, is_zero};
+use crate::source::{SECTOR, is_zero, length};
 
-/// Tables with grains that are held: as many cover 256 GiB of data in 16 MiB. Of larger disks [`super::Disk`] reads.
-const HELD_LIMIT: usize = 8192;
+/// Tables with grains that are held: as many cover 128 GiB of data in 8 MiB. Of larger disks [`super::Disk`] reads.
+const HELD_LIMIT: usize = 4096;
 
 const SECTOR_LENGTH: usize = 512;
 
@@ -105,6 +105,12 @@ impl Ahead {
         }
         if self.tables.len() >= HELD_LIMIT {
             return Err(unlike("the VMDK has more tables at its head than are held"));
+        }
+        let grains = header.capacity.div_ceil(header.grain_sectors) - number * TABLE_ENTRIES as u64;
+        let past = table.iter().skip(length(grains)).any(|&sector| sector > 0);
+        if past {
+            let reason = "a VMDK grain table names a grain outside the disk";
+            return Err(Error::malformed(Place::Offset(at), reason));
         }
         let before = self.tables.back().and_then(|(_, last)| last.iter().max());
         let mut least = before.map_or(header.overhead, |&sector| u64::from(sector) + 1);

@@ -17,8 +17,7 @@ const WINDOW: u64 = 1 << 30;
 /// Tables that place many grains at one spot make a small file a large disk: the caller's ceiling on capacity bounds what
 /// it costs, and [`Disk::check`] finds it before.
 ///
-/// Unlike [`super::Stream`] it does not prove the whole file sound ([`Disk::check`] proves its structure), and it takes
-/// files with their directory at the head. Each compressed grain carries its own place on the disk, so tables that let
+/// Unlike [`super::Stream`] it does not prove the whole file sound: [`Disk::check`] proves its structure. Each compressed grain carries its own place on the disk, so tables that let
 /// two places share one fail when that is read.
 pub struct Disk<S> {
     descriptor: Descriptor,
@@ -231,6 +230,15 @@ impl<S: Source> Source for Disk<S> {
             (at, next) = (stop, next + 1);
         }
         Ok(())
+    }
+
+    fn reading_memory(&self) -> u64 {
+        let grains = self.extents.iter().map(|extent| match &extent.content {
+            Content::Sparse(sparse) if sparse.header.is_stream() => 3 * sparse.grain_bytes(),
+            _ => 0,
+        });
+        let own = grains.max().filter(|&bytes| bytes > 3 * 65_536).unwrap_or(0);
+        own.max(self.parent.as_ref().map_or(0, |parent| parent.reading_memory()))
     }
 
     fn settled(&self) -> Result<()> {

@@ -1,7 +1,6 @@
 //! A stream as a feed: read and proved on one thread, its grains inflated on the others.
 
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use libdeflater::Decompressor;
 
@@ -10,6 +9,7 @@ use super::inflate::PackedGrain;
 use crate::error::Result;
 use crate::feed::{Feed, JOB, Job};
 use crate::source::length;
+use crate::spare::Spare;
 
 /// The grains of a stream. Until all of them were taken and [`Feed::next`] has given nothing, what they held is not to be
 /// trusted: a stream proves itself sound with its last byte.
@@ -22,8 +22,6 @@ pub(crate) struct Grains<R> {
     spare: Spare,
 }
 
-type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
-
 impl<R: Read> Grains<R> {
     pub(crate) fn new(stream: Stream<R>) -> Self {
         Self {
@@ -34,11 +32,15 @@ impl<R: Read> Grains<R> {
         }
     }
 
-    fn buffer(&self, job: u64) -> Vec<u8> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut buffer = spare.unwrap_or_else(|| {
-            // What grains that don't compress come to. A hostile stream's are up to twice as long.
-            Vec::with_capacity(length(job) + self.stream.header().grain_bytes() * 2)
+    /// Grains and blocks are powers of two: a window's bounds are on the boundaries of both.
+    fn window(&self, block: u64) -> u64 {
+        JOB.max(block).max(self.stream.header().grain_bytes() as u64)
+    }
+
+    fn buffer(&self, window: u64) -> Vec<u8> {
+        let mut buffer = self.spare.take().unwrap_or_else(|| {
+            // What grains that don't compress come to: growing would take twice that.
+            Vec::with_capacity(length(window) + self.stream.header().grain_bytes() * 2)
         });
         buffer.clear();
         buffer
@@ -54,10 +56,15 @@ impl<'a, R: Read> Feed<'a> for Grains<R> {
         Ok(0)
     }
 
+    /// What is stored of a window and of the grain behind it, a quarter longer than they inflate to; and where grains are
+    /// larger than blocks, the windows are, too.
+    fn memory(&self, block: u64) -> u64 {
+        let (window, grain) = (self.window(block), self.stream.header().grain_bytes() as u64);
+        (window + grain) / 4 * 5 + 2 * (window - JOB.max(block))
+    }
+
     fn next(&mut self, block: u64) -> Result<Option<Job<'a>>> {
-        let grain_bytes = self.stream.header().grain_bytes();
-        // Grains and blocks are powers of two: a window's bounds are on the boundaries of both.
-        let window = JOB.max(block).max(grain_bytes as u64);
+        let (grain_bytes, window) = (self.stream.header().grain_bytes(), self.window(block));
         let (mut grains, mut bytes) = match self.pending.take() {
             Some((grain, bytes)) => (vec![grain], bytes),
             None => (Vec::new(), self.buffer(window)),
@@ -87,7 +94,7 @@ impl<'a, R: Read> Feed<'a> for Grains<R> {
             bytes,
             grains,
             grain_bytes,
-            spare: Arc::clone(&self.spare),
+            spare: self.spare.clone(),
         };
         Ok(Some(Job {
             range: start..end.min(self.size()),
@@ -130,11 +137,7 @@ impl Packed {
             }
         }
         buffer[done..].fill(0);
-        let bytes = std::mem::take(&mut self.bytes);
-        self.spare
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(bytes);
+        self.spare.put(std::mem::take(&mut self.bytes));
         Ok(())
     }
 }

@@ -49,10 +49,13 @@ impl Disk<RawFile> {
     /// [`Kind::Overlap`] for extents that share bytes and parents in a ring; [`Kind::Ceiling`] for more than 32 disks over
     /// each other; [`Kind::Differs`] for a parent with another CID.
     pub fn open_path(path: &Path, opening: &Opening) -> Result<Self> {
+        let (file, path) = found(path)?;
+        Self::open_file(file, path, opening)
+    }
+
+    /// As [`Disk::open_path`], of a file that was opened by its real path.
+    pub(crate) fn open_file(mut file: File, mut path: PathBuf, opening: &Opening) -> Result<Self> {
         let folder = opening.parents.as_deref().map(Folder::open).transpose()?;
-        let mut path = real(path)?;
-        // The path is the real one: a link there now was put there since.
-        let mut file = open(CWD, &path, OFlags::NOFOLLOW)?;
         let mut chain: Vec<(PathBuf, Self)> = Vec::new();
         loop {
             let place = || Place::File(path.display().to_string());
@@ -91,6 +94,20 @@ impl Disk<RawFile> {
                 .map_err(|e| e.at(Place::File(path.display().to_string())))
         })
     }
+}
+
+/// The proof of the structure of the VMDK at `path`, its extents included; of a delta, without its parents.
+pub(crate) fn check_path(path: &Path, capacity_limit: u64) -> Result<Vec<Error>> {
+    let (file, path) = found(path)?;
+    let disk = alone(file, &path, capacity_limit);
+    disk.and_then(|disk| disk.check())
+        .map_err(|e| e.at(Place::File(path.display().to_string())))
+}
+
+/// The file at `path` and its real path: a link there was put there since.
+fn found(path: &Path) -> Result<(File, PathBuf)> {
+    let path = real(path)?;
+    Ok((open(CWD, &path, OFlags::NOFOLLOW)?, path))
 }
 
 /// A disk without its parent.

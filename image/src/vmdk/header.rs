@@ -34,7 +34,7 @@ const GRAIN_SECTORS: std::ops::RangeInclusive<u64> = 8..=2048;
 /// Where grains may begin at the latest: both directories and all tables of the largest disk fit below.
 const OVERHEAD_LIMIT: u64 = (32 << 30) / SECTOR;
 /// The grain directory is kept in memory: 16 MiB of it.
-const TABLE_LIMIT: u64 = 4 << 20;
+const TABLE_LIMIT: u64 = 2 << 20;
 const DESCRIPTOR_LIMIT: u64 = 128;
 
 /// A hosted sparse extent's header. Offsets and sizes are in sectors of 512 bytes.
@@ -176,7 +176,7 @@ impl Header {
             .capacity
             .div_ceil(self.grain_sectors)
             .div_ceil(TABLE_ENTRIES as u64);
-        usize::try_from(tables).expect("a disk within the ceiling has fewer than 2^25 tables")
+        usize::try_from(tables).expect("a disk within the ceiling has at most 2^21 tables")
     }
 
     /// The directory's length with its padding, in sectors.
@@ -212,7 +212,7 @@ impl Header {
             return ceiling("the VMDK's capacity is none or above 64 TiB");
         }
         if self.capacity.div_ceil(self.grain_sectors * TABLE_ENTRIES as u64) > TABLE_LIMIT {
-            return ceiling("the VMDK has more than 4 Mi grain tables");
+            return ceiling("the VMDK has more than 2 Mi grain tables");
         }
         let descriptor_end = self.descriptor_offset.checked_add(self.descriptor_sectors);
         if self.overhead > OVERHEAD_LIMIT

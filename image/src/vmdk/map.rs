@@ -1,13 +1,13 @@
 //! Where a stream's grains and tables were, and whether its own tables say the same.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::{Header, TABLE_ENTRIES};
 use crate::error::{Error, Kind, Place, Result};
 use crate::source::SECTOR;
 
-/// Tables that a writer may owe us: some write all of them at the end. As many cover 256 GiB of data in 16 MiB.
-const OWED_LIMIT: usize = 8192;
+/// Tables that a writer may owe us: some write all of them at the end. As many cover 128 GiB of data in 8 MiB.
+const OWED_LIMIT: usize = 4096;
 
 /// Where things were in the stream, to be compared with what its tables say.
 pub(super) struct Map {
@@ -15,8 +15,8 @@ pub(super) struct Map {
     owed: VecDeque<(usize, Box<[u32; TABLE_ENTRIES]>)>,
     /// Each table's sector.
     tables: Vec<u32>,
-    /// Sectors of tables that hold nothing; which part of the disk each is of, only the directory tells.
-    empty: BTreeSet<u32>,
+    /// Sectors of tables that hold nothing, in order; which part of the disk each is of, only the directory tells.
+    empty: VecDeque<u32>,
     /// The first grain and the first table that may still come.
     next_grain: u64,
     next_table: usize,
@@ -28,7 +28,7 @@ impl Map {
         Self {
             owed: VecDeque::new(),
             tables,
-            empty: BTreeSet::new(),
+            empty: VecDeque::new(),
             next_grain: 0,
             next_table: 0,
         }
@@ -74,7 +74,7 @@ impl Map {
                     "more VMDK grain tables than the disk has",
                 ));
             }
-            self.empty.insert(sector);
+            self.empty.push_back(sector);
             return Ok(());
         }
         match self.owed.pop_front() {
@@ -90,10 +90,20 @@ impl Map {
         }
     }
 
-    pub(super) fn directory(&mut self, entries: &[u32], at: u64) -> Result<()> {
-        let agrees =
-            |(&found, &known): (&u32, &u32)| found == known || (known == 0 && self.empty.contains(&found));
-        if !self.owed.is_empty() || !entries.iter().zip(&self.tables).all(agrees) {
+    /// A part of the directory, from its entry `first` on; parts come in order. A table that holds nothing may be named
+    /// once, or not at all.
+    pub(super) fn directory(&mut self, first: usize, entries: &[u32], at: u64) -> Result<()> {
+        let empty = &mut self.empty;
+        let agrees = |(&found, &known): (&u32, &u32)| {
+            if known != 0 || found == 0 {
+                return found == known;
+            }
+            while empty.front().is_some_and(|&sector| sector < found) {
+                empty.pop_front();
+            }
+            empty.pop_front_if(|sector| *sector == found).is_some()
+        };
+        if !self.owed.is_empty() || !entries.iter().zip(&self.tables[first..]).all(agrees) {
             return Err(Error::malformed(
                 Place::Offset(at),
                 "the VMDK grain directory does not say where the grain tables are",

@@ -244,13 +244,14 @@ impl<S: Source> Sparse<S> {
     }
 
     fn check_tables(&self) -> Result<()> {
-        let stored = self.directory.iter().filter(|&&at| at > ZEROS);
-        let mut tables: Vec<u64> = stored.map(|&at| u64::from(at)).collect();
+        let stored = self.directory.iter().copied().filter(|&at| at > ZEROS);
+        let mut tables: Vec<u32> = stored.collect();
         tables.sort_unstable();
-        let over = tables.windows(2).any(|pair| pair[1] < pair[0] + TABLE_SECTORS);
+        let end = |at: u32| u64::from(at) + TABLE_SECTORS;
+        let over = tables.windows(2).any(|pair| u64::from(pair[1]) < end(pair[0]));
         let past = tables
             .last()
-            .is_some_and(|last| (last + TABLE_SECTORS) * SECTOR > self.file.size());
+            .is_some_and(|&last| end(last) * SECTOR > self.file.size());
         if over || past {
             return Err(Error::new(
                 Kind::Overlap,

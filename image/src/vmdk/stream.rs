@@ -2,7 +2,8 @@
 //!
 //! Refused, before a byte of it is handed on: grains out of order, twice, off their boundary or past the capacity; data
 //! that inflates to anything but a grain (bombs); tables and a directory that do not say exactly where the grains
-//! were; a footer that is not the header's copy; a stream without its end marker or with bytes after it.
+//! are; a footer that is not the header's copy; a stream without its end marker or with bytes after it. QEMU writes its
+//! tables at the head and neither footer nor end marker: such a stream ends with its last grain, and zeros.
 
 use std::io::{BufRead as _, BufReader, Read};
 
@@ -13,10 +14,10 @@ use super::header::{DIRECTORY_AT_END, LENGTH as HEADER_LENGTH};
 use super::inflate::{PackedGrain, check_length};
 use super::map::Map;
 use super::marker::{GRAIN_MARKER_LENGTH, Marker};
-use super::{Descriptor, Extent, Header, TABLE_ENTRIES, TABLE_SECTORS};
+use super::{Descriptor, Extent, ExtentKind, Header, TABLE_ENTRIES, TABLE_SECTORS};
 use crate::error::{Error, Kind, Place, Result};
 use crate::field::u32_le;
-use crate::source::{SECTOR, Source, is_zero};
+use crate::source::{SECTOR, Source, is_zero, length};
 
 const SECTOR_LENGTH: usize = 512;
 
@@ -85,6 +86,12 @@ impl<R: Read> Stream<R> {
             return refuse(Kind::Unsupported, "the VMDK is sparse: no stream");
         }
         let behind = header.directory == DIRECTORY_AT_END;
+        if behind && header.redundant().is_some() {
+            return refuse(
+                Kind::Unsupported,
+                "the VMDK has one directory at its end and a copy elsewhere",
+            );
+        }
         if header.descriptor_offset != 1 || header.overhead < 1 || (behind && header.overhead > 2048) {
             return refuse(
                 Kind::Unsupported,
@@ -124,7 +131,11 @@ impl<R: Read> Stream<R> {
         if descriptor.parent.is_some() {
             return refuse(Kind::Unsupported, "a delta disk, which needs its parent");
         }
-        if !matches!(descriptor.extents.as_slice(), [Extent { sectors, .. }] if *sectors == header.capacity) {
+        let whole = matches!(
+            descriptor.extents.as_slice(),
+            [Extent { sectors, kind: ExtentKind::Sparse { .. }, .. }] if *sectors == header.capacity
+        );
+        if !whole {
             return refuse(
                 Kind::Malformed,
                 "the VMDK's descriptor tells another size than its header",
@@ -288,11 +299,15 @@ impl<R: Read> Stream<R> {
 
     /// From the directory's content at `directory_at` to the end.
     fn end(&mut self, directory_at: u64) -> Result<()> {
-        let directory = self.numbers(self.header.tables())?;
-        let Tables::Behind(map) = &mut self.tables else {
-            return Err(misplaced(directory_at));
-        };
-        map.directory(&directory, directory_at)?;
+        // By sectors: of a large disk the directory is long.
+        let (tables, per_sector) = (self.header.tables(), SECTOR_LENGTH / 4);
+        for first in (0..tables).step_by(per_sector) {
+            let entries = self.numbers(per_sector.min(tables - first))?;
+            let Tables::Behind(map) = &mut self.tables else {
+                return Err(misplaced(directory_at));
+            };
+            map.directory(first, &entries, directory_at)?;
+        }
         let at = self.position;
         let malformed = |at, reason| Err(Error::malformed(Place::Offset(at), reason));
         if Marker::parse(&self.sector()?, at)? != (Marker::Footer { sectors: 1 }) {
@@ -393,9 +408,4 @@ fn check_zero(disk: &dyn Source, range: std::ops::Range<u64>, buffer: &mut [u8])
 
 fn unreadable(at: u64, error: std::io::Error) -> Error {
     Error::io(Place::Offset(at), "read the VMDK", error)
-}
-
-/// A length that is known to be small.
-fn length(value: u64) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX)
 }

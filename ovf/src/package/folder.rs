@@ -5,7 +5,7 @@ mod reader;
 
 use std::io::Read;
 
-pub(super) use self::directory::Directory;
+pub use self::directory::Directory;
 pub(super) use self::reader::Reader;
 use super::MemberName;
 use crate::error::Error;

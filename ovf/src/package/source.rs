@@ -71,7 +71,7 @@ impl Source {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        Ok(Self::folder(Directory(folder), name))
+        Ok(Self::folder(Directory::new(folder), name))
     }
 
     /// Reads an OVA as it comes.

@@ -1,6 +1,7 @@
 use super::Tolerance;
 use crate::certificate::{KeyPin, MIN_KEY_BITS, Revocation, Trust, TrustRoots};
 use crate::manifest::DigestAlgorithm;
+use crate::package::Source;
 
 /// What a package must fulfil.
 #[derive(Debug, Clone)]
@@ -57,6 +58,19 @@ impl Policy {
         Trust {
             roots: &self.roots,
             pins: &self.pins,
+        }
+    }
+
+    /// Makes a package's source read the dialects that the policy lets pass.
+    pub fn tolerate_in(&self, source: &mut Source) {
+        if self.tolerates(Tolerance::TrailingZeros) {
+            source.tolerate_trailing_zeros();
+        }
+        if self.tolerates(Tolerance::Pax) {
+            source.tolerate_pax();
+        }
+        if self.tolerates(Tolerance::LongNames) {
+            source.tolerate_long_names();
         }
     }
 

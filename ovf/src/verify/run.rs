@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::expectation::Expectation;
 use super::verdict::{Report, Verdict};
-use super::{Policy, Taker, Tolerance, certificate, contents, manifest};
+use super::{Policy, Taker, certificate, contents, manifest};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Kind};
 use crate::manifest::{Digest, DigestAlgorithm, Digester, Manifest};
@@ -81,15 +81,7 @@ impl<'p> Run<'p> {
     }
 
     fn walk(&mut self, source: &mut Source) -> Result<(), Error> {
-        if self.policy.tolerates(Tolerance::TrailingZeros) {
-            source.tolerate_trailing_zeros();
-        }
-        if self.policy.tolerates(Tolerance::Pax) {
-            source.tolerate_pax();
-        }
-        if self.policy.tolerates(Tolerance::LongNames) {
-            source.tolerate_long_names();
-        }
+        self.policy.tolerate_in(source);
         let mut buffer = vec![0; PIECE];
         while let Some(mut member) = source.next_member()? {
             self.order.push(member.role());

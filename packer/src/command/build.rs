@@ -45,12 +45,29 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let output = self.output.clone();
+        beside(&output, json, self.build(json))
+    }
+
+    fn build(self, json: bool) -> anyhow::Result<ExitCode> {
         let signer = self.signer.open(self.sign.as_deref())?;
         let recipe = Recipe::open(&self.recipe)?;
         let progress = Progress::new("gathering Debian packages, making disks", json);
         let plan = Plan::new(&recipe, signer)?.at_level(self.level.into());
         progress.finish();
         write(&plan, &self.output, json)
+    }
+}
+
+/// Where the package goes to standard output, an error must not.
+pub(super) fn beside(
+    output: &Path,
+    json: bool,
+    outcome: anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    match outcome {
+        Err(error) if output == Path::new("-") => Ok(report::failure_beside(&error, json)),
+        outcome => outcome,
     }
 }
 
@@ -63,7 +80,8 @@ pub(super) fn write(plan: &Plan<'_>, output: &Path, json: bool) -> anyhow::Resul
         ));
     }
     if piped && !json {
-        eprintln!("a pipe: disks are compressed twice, the first time for their sizes");
+        let note = "a pipe: disks are compressed twice, the first time for their sizes";
+        writeln!(anstream::stderr(), "{note}")?;
     }
     let progress = Progress::new("packing", json);
     let mut step = |step: Step<'_>| {
@@ -76,10 +94,7 @@ pub(super) fn write(plan: &Plan<'_>, output: &Path, json: bool) -> anyhow::Resul
     };
     let built = if piped {
         let pipe = std::io::stdout().as_fd().try_clone_to_owned()?;
-        match plan.write_to_pipe(std::fs::File::from(pipe), &mut step) {
-            Ok(built) => built,
-            Err(error) => return Ok(report::failure_beside(&error.into(), json)),
-        }
+        plan.write_to_pipe(std::fs::File::from(pipe), &mut step)?
     } else {
         plan.write(output, &mut step)?
     };

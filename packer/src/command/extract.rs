@@ -5,11 +5,11 @@ use anyhow::bail;
 use clap::Args;
 use image::convert::{Options, Target, convert};
 use image::error::Kind;
-use ovf::package::Source;
 use packer::Error;
 use packer::build::cores;
 use packer::extract::{Extracted, Extraction, Wanted, place};
 use packer::location::{Location, Reading};
+use packer::opened::{JudgedDescriptor, Opened};
 use packer::output::Output;
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use super::disk::{Effort, OutputFormat};
 use crate::access::Access;
 use crate::progress::Progress;
 use crate::report;
-use crate::trust::{Trust, accepted, judge, judge_taking};
+use crate::trust::{Trust, accepted, judge_taking};
 
 /// Take members or a disk out of a package, verified in the same pass
 ///
@@ -70,7 +70,10 @@ impl Arguments {
         let extracted = match (self.take(options.as_ref(), &progress), options) {
             (Err(error), Some(options)) if is_unsupported(&error) => {
                 let location = Location::of(&self.package)?;
-                let path = location.local().map_err(|_| error)?;
+                // What comes once only, such as a pipe, has come.
+                let Some(path) = location.local().ok().filter(|path| path.is_file()) else {
+                    return Err(error);
+                };
                 self.convert(&location, path, &options, &progress)?
             }
             (taken, _) => taken?,
@@ -125,9 +128,12 @@ impl Arguments {
         options: &Options,
         progress: &Progress,
     ) -> anyhow::Result<Vec<Extracted>> {
-        let (member, capacity) = place(path, self.disk.as_deref().unwrap_or_default())?;
-        let verdict = judge(location, &mut Source::open(path)?, &self.trust.policy()?)?;
+        let (package, policy) = (Opened::new(path)?, self.trust.policy()?);
+        let mut judged = JudgedDescriptor::default();
+        let verdict = judge_taking(location, &mut package.source()?, &policy, &mut judged)?;
         accepted(location, &verdict)?;
+        let which = self.disk.as_deref().unwrap_or_default();
+        let (member, capacity) = place(&package, &judged.parse()?, which, &policy)?;
         let disk = image::open::inside(member, capacity)?;
         let mut output = Output::create(&self.output)?;
         progress.say("converting");

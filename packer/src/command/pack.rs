@@ -112,6 +112,11 @@ fn property(text: &str) -> Result<(String, Option<String>), String> {
 
 impl Arguments {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let output = self.output.clone();
+        super::build::beside(&output, json, self.pack(json))
+    }
+
+    fn pack(self, json: bool) -> anyhow::Result<ExitCode> {
         let signer = self.signer.open(self.sign.as_deref())?;
         let recipe = self.machine()?.recipe()?;
         let plan = Plan::new(&recipe, signer)?.at_level(self.level.into()).unlisted();

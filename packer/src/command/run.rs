@@ -16,6 +16,7 @@ use signal_hook::iterator::Signals;
 use crate::progress::Progress;
 use crate::report;
 use crate::trust::Trust;
+use crate::values::Values;
 
 /// Boot a package in QEMU, from its own disks
 ///
@@ -34,12 +35,8 @@ pub(crate) struct Arguments {
     /// auto runs a tiny guest first to prove that KVM works here
     #[arg(long, default_value = "auto")]
     accel: Accel,
-    /// Set a property
-    #[arg(long = "prop", value_name = "KEY=VALUE")]
-    properties: Vec<Given>,
-    /// Set properties from a file of KEY=VALUE lines; the place for passwords
-    #[arg(long, value_name = "FILE")]
-    prop_file: Vec<PathBuf>,
+    #[command(flatten)]
+    values: Values,
     /// Lead a port of 127.0.0.1 into the guest, such as 8443:443 or udp:5353:53
     #[arg(long = "forward", value_name = "HOST:GUEST")]
     forwards: Vec<Forward>,
@@ -106,7 +103,7 @@ impl Arguments {
         self.trust.require_accepted(&self.package, &progress)?;
         let appliance = Appliance::open(&self.package)?;
         progress.finish();
-        let given = self.given(&appliance)?;
+        let given = self.values.given(&appliance.descriptor)?;
         let scratch = tempfile::tempdir().context("a temporary folder")?;
         let machine = self.machine(&appliance, &given, scratch.path())?;
         let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals")?;
@@ -127,35 +124,6 @@ impl Arguments {
             );
         }
         supervise(&mut qemu, &machine.monitor, &mut signals)
-    }
-
-    /// What was given on the command line, in files, and at the prompt for secrets that nothing else gives.
-    fn given(&self, appliance: &Appliance) -> anyhow::Result<Vec<Given>> {
-        if let Some(secret) = self
-            .properties
-            .iter()
-            .find(|given| appliance.is_secret(&given.key))
-        {
-            bail!(packer::Error::Usage(format!(
-                "'{}' is a password: a command line is seen by every user of this machine; put it into a file for \
-                 --prop-file",
-                secret.key
-            )));
-        }
-        let mut given = Vec::new();
-        for file in &self.prop_file {
-            given.extend(deployment::read_file(file)?);
-        }
-        given.extend(self.properties.iter().cloned());
-        for key in appliance.secrets() {
-            let known = given.iter().any(|given| given.key == key);
-            if !known && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
-                let value =
-                    rpassword::prompt_password(format!("{key}: ")).context("a password from the terminal")?;
-                given.push(Given { key, value });
-            }
-        }
-        Ok(given)
     }
 
     fn machine(&self, appliance: &Appliance, given: &[Given], scratch: &Path) -> anyhow::Result<Machine> {

@@ -117,6 +117,22 @@ fn grains_are_where_the_tables_say_and_nothing_else_is_there() {
     assert_eq!(kind(&swapped), Kind::Unsupported);
 }
 
+#[test]
+fn grains_outside_the_disk_are_refused_before_they_are_read() {
+    let disk = Memory(vec![1; 65_536]);
+    let mut bytes = headed(&disk);
+    let header = Header::parse(&bytes).unwrap();
+    for directory in [header.redundant_directory, header.directory] {
+        let table = usize::try_from((directory + header.directory_sectors()) * 512).unwrap();
+        let first: [u8; 4] = bytes[table..table + 4].try_into().unwrap();
+        bytes[table..table + 4].fill(0);
+        bytes[table + 20..table + 24].copy_from_slice(&first);
+    }
+    let marker = usize::try_from(header.overhead * 512).unwrap();
+    bytes[marker..marker + 8].copy_from_slice(&(5 * 128u64).to_le_bytes());
+    assert_eq!(read(&bytes, &disk).unwrap_err().kind(), Kind::Malformed);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]

@@ -28,6 +28,7 @@ impl Arguments {
         let (one, other) = (self.input.open(&self.one)?, self.input.open(&self.other)?);
         let progress = Progress::new("comparing", json);
         let difference = first_difference(&one, &other, &mut |at| progress.set(at.done, at.total))?;
+        one.settled().and_then(|()| other.settled())?;
         progress.finish();
         if json {
             let sizes = [one.size(), other.size()];

@@ -1,0 +1,162 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use image::source::Source as DiskSource;
+use packer::location::Location;
+use packer::opened::{JudgedDescriptor, Opened};
+use packer::{Error, deployment, extract};
+use serde_json::json;
+use vdc::machine::Machine;
+use vdc::manager::{Import, Plan};
+
+use crate::progress::Progress;
+use crate::report::{self, printable, size};
+use crate::target;
+use crate::trust::{Trust, accepted, judge_taking};
+use crate::values::Values;
+
+/// Import a package into a VDC manager
+///
+/// The package is verified first: before that not a byte goes out. Then its disks are read once, inflated on all cores and sent
+/// on as they come, holes left out. If anything fails, all that was made is removed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ova targets qemu:///system
+  ova deploy node.ova qemu:///system --trust ca.pem --prop hostname=one --net 'VM Network=default' --power-on
+  ova deploy node.ova qemu+ssh://host/system --dry-run")]
+pub(crate) struct Arguments {
+    /// An OVA, or a descriptor beside its files
+    package: PathBuf,
+    /// Where to: qemu:///system, qemu+unix:///system?socket=PATH, qemu+ssh://host/system
+    target: String,
+    /// The machine's name; the package's, if not given
+    #[arg(long)]
+    name: Option<String>,
+    /// The storage pool for the disks; the target's first active one, if not given
+    #[arg(long)]
+    pool: Option<String>,
+    /// Connect a network of the package to one of the target; one of the same name needs no word
+    #[arg(long, value_name = "NAME=TARGET", value_parser = mapping)]
+    net: Vec<(String, String)>,
+    /// The deployment option; the package's default, if not given
+    #[arg(long, value_name = "ID")]
+    option: Option<String>,
+    /// Switch the machine on
+    #[arg(long)]
+    power_on: bool,
+    /// Verify and plan, print what would be made, and make nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    values: Values,
+    #[command(flatten)]
+    trust: Trust,
+}
+
+fn mapping(text: &str) -> Result<(String, String), String> {
+    let (name, target) = text
+        .split_once('=')
+        .ok_or_else(|| format!("'{text}' is not NAME=TARGET"))?;
+    Ok((name.to_owned(), target.to_owned()))
+}
+
+impl Arguments {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let location = Location::of(&self.package)?;
+        let path = location.local()?;
+        let (package, policy) = (Opened::new(path)?, self.trust.policy()?);
+        let progress = Progress::new("verifying", json);
+        let mut source = package.source()?;
+        progress.watch(&mut source, path.metadata().ok().map(|it| it.len()));
+        let mut judged = JudgedDescriptor::default();
+        let verdict = judge_taking(&location, &mut source, &policy, &mut judged)?;
+        accepted(&location, &verdict)?;
+        progress.finish();
+        let descriptor = &judged.parse()?;
+        if let Some(unknown) = self.option.as_deref().filter(|id| !descriptor.has_option(id)) {
+            let reason = format!("the package has no deployment option '{unknown}'");
+            return Err(Error::Usage(reason).into());
+        }
+        let machine = Machine::of(descriptor, self.option.as_deref()).map_err(Error::from)?;
+        let given = self.values.given(descriptor)?;
+        let environment = deployment::environment(descriptor, &given)?.render()?;
+        let environment = deployment::iso(&environment)?;
+        let disks = machine.disks.iter().map(|disk| {
+            disk.file.as_ref().map_or(Ok(None), |_| {
+                let (member, capacity) = extract::place(&package, descriptor, &disk.id, &policy)?;
+                Ok(Some(image::open::inside(member, capacity)?))
+            })
+        });
+        let disks = disks.collect::<packer::Result<Vec<_>>>()?;
+        let target = target::connect(&self.target)?;
+        let import = Import {
+            name: self.name.clone().unwrap_or_else(|| machine.name.clone()),
+            machine: &machine,
+            pool: self.pool.clone(),
+            networks: self.net.clone(),
+            disks: disks
+                .iter()
+                .map(|disk| disk.as_ref().map(|disk| disk as &dyn DiskSource))
+                .collect(),
+            environment: Some(&environment),
+            power_on: self.power_on,
+        };
+        if self.dry_run {
+            let plan = target.plan(&import).map_err(Error::from)?;
+            return tell_plan(&plan, &machine, json);
+        }
+        let progress = Progress::new("importing", json);
+        let made = target.import(&import, &mut |disk, at| {
+            progress.say(&format!("importing {disk}"));
+            progress.set(at.done, at.total);
+        });
+        let vm = made.map_err(Error::from)?;
+        progress.finish();
+        if json {
+            report::print_json(&json!({
+                "target": self.target,
+                "name": vm.name,
+                "id": vm.id,
+                "state": vm.state,
+                "left_out": machine.left_out,
+            }))?;
+        } else {
+            report::print(&format!(
+                "{}  {} ({})\n",
+                printable(&vm.name),
+                printable(&vm.state),
+                printable(&vm.id)
+            ))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn tell_plan(plan: &Plan, machine: &Machine, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        report::print_json(&json!({
+            "pool": plan.pool,
+            "volumes": plan.volumes.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes })).collect::<Vec<_>>(),
+            "definition": plan.definition,
+            "left_out": machine.left_out,
+        }))?;
+    } else {
+        let mut text = String::new();
+        for (name, bytes) in &plan.volumes {
+            text.push_str(&format!(
+                "{}/{}  {}\n",
+                printable(&plan.pool),
+                printable(name),
+                size(*bytes)
+            ));
+        }
+        for device in &machine.left_out {
+            text.push_str(&format!("left out: {}\n", printable(device)));
+        }
+        text.push_str(&plan.definition);
+        report::print(&text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

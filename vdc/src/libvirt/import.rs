@@ -1,0 +1,300 @@
+//! Making a machine: volumes, their bytes, the domain; on failure all of it is taken back, the last first.
+
+use std::fs::File;
+use std::io::Write as _;
+
+use image::source::{Progress, Source, write_raw_telling};
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::definition::{Definition, volume};
+use super::upload::Upload;
+use super::virsh::{Virsh, option};
+use super::{inventory, path_of};
+use crate::error::{Error, Kind, Result};
+use crate::manager::{Import, Plan, Vm};
+
+/// What the import would make. Nothing is made.
+pub(super) fn plan(virsh: &Virsh, import: &Import<'_>, accelerated: bool) -> Result<Plan> {
+    let names = Names::of(virsh, import)?;
+    Ok(Plan {
+        volumes: names.sizes(import),
+        definition: String::from_utf8_lossy(&names.definition(import, accelerated)?).into_owned(),
+        pool: names.pool,
+    })
+}
+
+pub(super) fn run(
+    virsh: &Virsh,
+    import: &Import<'_>,
+    accelerated: bool,
+    progress: &mut dyn FnMut(&str, Progress),
+) -> Result<Vm> {
+    let names = Names::of(virsh, import)?;
+    let definition = names.definition(import, accelerated)?;
+    let mut made = Made {
+        virsh,
+        undo: Vec::new(),
+    };
+    match make(&mut made, import, &names, &definition, progress) {
+        Ok(()) => inventory::machine(virsh, &import.name),
+        Err(error) => Err(error.leaving(&made.undo())),
+    }
+}
+
+/// Removes a machine and its volumes.
+pub(super) fn delete(virsh: &Virsh, name: &str) -> Result<()> {
+    let domain = option("domain", name)?;
+    let volumes = inventory::volumes(virsh, name)?;
+    if inventory::machine(virsh, name)?.state != "shut off" {
+        virsh.run(&["destroy", &domain])?;
+    }
+    virsh.run(&["undefine", &domain, "--nvram", "--managed-save"])?;
+    let mut left = Vec::new();
+    for (pool, volume) in volumes {
+        let gone = option("pool", &pool)
+            .and_then(|pool| Ok((pool, option("vol", &volume)?)))
+            .and_then(|(pool, volume)| virsh.run(&["vol-delete", &pool, &volume]));
+        if gone.is_err() {
+            left.push(format!("volume {volume} of pool {pool}"));
+        }
+    }
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(Error::new(Kind::Refused, name, "the machine is gone").leaving(&left)),
+    }
+}
+
+/// The target's names of all that is to be made, which it has and that are free.
+struct Names {
+    pool: String,
+    /// Of each disk.
+    volumes: Vec<String>,
+    environment: Option<String>,
+    /// Of each adapter.
+    networks: Vec<String>,
+}
+
+impl Names {
+    fn of(virsh: &Virsh, import: &Import<'_>) -> Result<Self> {
+        let domain = option("domain", &import.name)?;
+        if import.name.starts_with('-') {
+            return Err(Error::new(
+                Kind::Invalid,
+                &*import.name,
+                "a machine's name begins with no hyphen",
+            ));
+        }
+        match virsh.run(&["domstate", &domain]) {
+            Ok(_) => {
+                let reason = "there is a machine of this name: choose another by --name";
+                return Err(Error::new(Kind::Taken, &*import.name, reason));
+            }
+            Err(error) if error.kind() == Kind::Missing => {}
+            Err(error) => return Err(error),
+        }
+        let volume = |part: &str| format!("{}-{part}", import.name);
+        Ok(Self {
+            pool: pool(virsh, import.pool.as_deref())?,
+            volumes: import
+                .machine
+                .disks
+                .iter()
+                .map(|disk| volume(&format!("{}.raw", disk.id)))
+                .collect(),
+            environment: import.environment.map(|_| volume("environment.iso")),
+            networks: networks(virsh, import)?,
+        })
+    }
+
+    fn sizes(&self, import: &Import<'_>) -> Vec<(String, u64)> {
+        let disks = self.volumes.iter().zip(&import.machine.disks);
+        let disks = disks.map(|(name, disk)| (name.clone(), disk.capacity));
+        let environment = self.environment.clone().zip(import.environment.map(Source::size));
+        disks.chain(environment).collect()
+    }
+
+    fn definition(&self, import: &Import<'_>, accelerated: bool) -> Result<Vec<u8>> {
+        Definition {
+            name: &import.name,
+            machine: import.machine,
+            pool: &self.pool,
+            volumes: &self.volumes,
+            environment: self.environment.as_deref(),
+            networks: self.networks.iter().map(String::as_str).collect(),
+            accelerated,
+        }
+        .render()
+    }
+}
+
+fn pool(virsh: &Virsh, wanted: Option<&str>) -> Result<String> {
+    let pools = inventory::pools(virsh)?;
+    let known = || {
+        pools
+            .iter()
+            .map(|pool| pool.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let found = match wanted {
+        Some(name) => pools.iter().find(|pool| pool.name == name),
+        None => pools.iter().find(|pool| pool.active),
+    };
+    match (found, wanted) {
+        (Some(pool), _) if pool.active => Ok(pool.name.clone()),
+        (Some(pool), _) => Err(Error::new(
+            Kind::Refused,
+            &*pool.name,
+            "the pool is not active: virsh pool-start",
+        )),
+        (None, Some(name)) => Err(Error::new(
+            Kind::Missing,
+            name,
+            format!("no such pool; there are: {}", known()),
+        )),
+        (None, None) => Err(Error::new(
+            Kind::Missing,
+            virsh.uri(),
+            format!("no active pool; there are: {}", known()),
+        )),
+    }
+}
+
+fn networks(virsh: &Virsh, import: &Import<'_>) -> Result<Vec<String>> {
+    let offered = inventory::networks(virsh)?;
+    let known = || {
+        offered
+            .iter()
+            .map(|net| net.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let of = |network: &str| -> Result<String> {
+        let mapped = import.networks.iter().find(|(name, _)| name == network);
+        let name = mapped.map_or(network, |(_, target)| target.as_str());
+        match offered.iter().find(|net| net.name == name) {
+            Some(net) if net.active => Ok(net.name.clone()),
+            Some(_) => Err(Error::new(
+                Kind::Refused,
+                name,
+                "the network is not active: virsh net-start",
+            )),
+            None => {
+                let reason = format!(
+                    "the target has no such network: map it by --net '{network}=NAME'; there are: {}",
+                    known()
+                );
+                Err(Error::new(Kind::Missing, name, reason))
+            }
+        }
+    };
+    let unknown = import
+        .networks
+        .iter()
+        .find(|(name, _)| !import.machine.networks().contains(&name.as_str()));
+    if let Some((name, _)) = unknown {
+        let reason = format!(
+            "the package has no such network, but {}",
+            import.machine.networks().join(", ")
+        );
+        return Err(Error::new(Kind::Invalid, &**name, reason));
+    }
+    import
+        .machine
+        .adapters
+        .iter()
+        .map(|adapter| of(&adapter.network))
+        .collect()
+}
+
+/// What has been made, and how to take it back.
+struct Made<'a> {
+    virsh: &'a Virsh,
+    /// What it is, and the question that removes it.
+    undo: Vec<(String, Vec<String>)>,
+}
+
+impl Made<'_> {
+    fn remember(&mut self, what: String, question: &[&str]) {
+        let question = question.iter().map(|&part| part.to_owned()).collect();
+        self.undo.push((what, question));
+    }
+
+    /// Takes everything back; gives what could not be.
+    fn undo(self) -> Vec<String> {
+        let mut left = Vec::new();
+        for (what, question) in self.undo.into_iter().rev() {
+            let question: Vec<&str> = question.iter().map(String::as_str).collect();
+            if self.virsh.run(&question).is_err() {
+                left.push(what);
+            }
+        }
+        left
+    }
+
+    fn volume(
+        &mut self,
+        pool: &str,
+        name: &str,
+        disk: Option<&dyn Source>,
+        size: u64,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let (of, vol) = (option("pool", pool)?, option("vol", name)?);
+        let document = held(&volume(name, size)?)?;
+        self.virsh
+            .run(&["vol-create", &of, &format!("--file={}", path_of(&document))])?;
+        self.remember(
+            format!("volume {name} of pool {pool}"),
+            &["vol-delete", &of, &vol],
+        );
+        let Some(disk) = disk else { return Ok(()) };
+        let upload = Upload::new(self.virsh, [of, vol], size)?;
+        if let Err(error) = write_raw_telling(disk, &upload, tell) {
+            let own = Error::new(Kind::Disk, name, "the disk could not be written").because(error);
+            return Err(upload.failure().unwrap_or(own));
+        }
+        upload.finish()
+    }
+}
+
+fn make(
+    made: &mut Made<'_>,
+    import: &Import<'_>,
+    names: &Names,
+    definition: &[u8],
+    progress: &mut dyn FnMut(&str, Progress),
+) -> Result<()> {
+    let disks = import.machine.disks.iter().zip(&names.volumes).zip(&import.disks);
+    for ((disk, name), source) in disks {
+        made.volume(&names.pool, name, *source, disk.capacity, &mut |at| {
+            progress(&disk.id, at)
+        })?;
+    }
+    if let (Some(name), Some(source)) = (&names.environment, import.environment) {
+        made.volume(&names.pool, name, Some(source), source.size(), &mut |_| {})?;
+    }
+    let document = held(definition)?;
+    made.virsh
+        .run(&["define", &format!("--file={}", path_of(&document))])?;
+    let domain = option("domain", &import.name)?;
+    made.remember(
+        format!("machine {}", import.name),
+        &["undefine", &domain, "--nvram", "--managed-save"],
+    );
+    if import.power_on {
+        made.virsh.run(&["start", &domain])?;
+    }
+    Ok(())
+}
+
+/// A document in memory, for another process to open.
+fn held(document: &[u8]) -> Result<File> {
+    let failed = |error: std::io::Error| {
+        Error::new(Kind::Disk, "", "a document can't be held in memory").because(error)
+    };
+    let made = memfd_create("document", MemfdFlags::CLOEXEC);
+    let mut file = File::from(made.map_err(|error| failed(error.into()))?);
+    file.write_all(document).map_err(failed)?;
+    Ok(file)
+}

@@ -1,0 +1,115 @@
+//! What the target holds, from the documents that it gives.
+
+use ovf::xml::{Document, Element};
+
+use super::virsh::{Virsh, option};
+use crate::error::{Error, Kind, Result};
+use crate::manager::{Inventory, Network, Pool, Vm};
+
+/// As many of each are listed.
+const LIST_LIMIT: usize = 10_000;
+
+pub(super) fn read(virsh: &Virsh) -> Result<Inventory> {
+    Ok(Inventory {
+        pools: pools(virsh)?,
+        networks: networks(virsh)?,
+        machines: names(virsh, &["list", "--all", "--name"])?
+            .iter()
+            .map(|name| machine(virsh, name))
+            .collect::<Result<_>>()?,
+    })
+}
+
+fn names(virsh: &Virsh, arguments: &[&str]) -> Result<Vec<String>> {
+    let text = virsh.run(arguments)?;
+    // Some lists are padded to a column.
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    Ok(lines.take(LIST_LIMIT).map(str::to_owned).collect())
+}
+
+pub(super) fn pools(virsh: &Virsh) -> Result<Vec<Pool>> {
+    let active = names(virsh, &["pool-list", "--name"])?;
+    let all = names(virsh, &["pool-list", "--all", "--name"])?;
+    let pool = |name: String| -> Result<Pool> {
+        let document = document(virsh, &["pool-dumpxml", &option("pool", &name)?])?;
+        let root = document.root();
+        Ok(Pool {
+            active: active.contains(&name),
+            kind: root.attribute("", "type").unwrap_or_default().to_owned(),
+            capacity: number(root, "capacity"),
+            available: number(root, "available"),
+            name,
+        })
+    };
+    all.into_iter().map(pool).collect()
+}
+
+pub(super) fn networks(virsh: &Virsh) -> Result<Vec<Network>> {
+    let active = names(virsh, &["net-list", "--name"])?;
+    let all = names(virsh, &["net-list", "--all", "--name"])?;
+    let network = |name: String| Network {
+        active: active.contains(&name),
+        name,
+    };
+    Ok(all.into_iter().map(network).collect())
+}
+
+pub(super) fn machine(virsh: &Virsh, name: &str) -> Result<Vm> {
+    let domain = option("domain", name)?;
+    let document = document(virsh, &["dumpxml", &domain])?;
+    let root = document.root();
+    let state = virsh.run(&["domstate", &domain])?;
+    let memory = child(root, "memory");
+    let unit = memory
+        .and_then(|memory| memory.attribute("", "unit"))
+        .unwrap_or("KiB");
+    let scale = match unit {
+        "b" | "bytes" => 1,
+        "KiB" | "k" => 1 << 10,
+        "MiB" | "M" => 1 << 20,
+        "GiB" | "G" => 1 << 30,
+        _ => {
+            let reason = format!("memory in '{}'", unit.escape_debug());
+            return Err(Error::new(Kind::Answer, name, reason));
+        }
+    };
+    Ok(Vm {
+        name: name.to_owned(),
+        id: child(root, "uuid").map(|uuid| uuid.text()).unwrap_or_default(),
+        state: state.trim().to_owned(),
+        cpus: u32::try_from(number(root, "vcpu")).unwrap_or(u32::MAX),
+        memory: number(root, "memory").saturating_mul(scale),
+    })
+}
+
+/// The disks of a machine that are volumes of pools: pool and volume.
+pub(super) fn volumes(virsh: &Virsh, name: &str) -> Result<Vec<(String, String)>> {
+    let document = document(virsh, &["dumpxml", "--inactive", &option("domain", name)?])?;
+    let Some(devices) = child(document.root(), "devices") else {
+        return Ok(Vec::new());
+    };
+    let disks = devices.children().filter(|device| device.local_name() == "disk");
+    let sources = disks.filter_map(|disk| child(disk, "source"));
+    let named = sources.filter_map(|source| {
+        let part = |name: &str| source.attribute("", name).map(str::to_owned);
+        Some((part("pool")?, part("volume")?))
+    });
+    Ok(named.collect())
+}
+
+fn document(virsh: &Virsh, arguments: &[&str]) -> Result<Document> {
+    let text = virsh.run(arguments)?;
+    Document::parse(text.as_bytes()).map_err(|error| {
+        let verb = arguments.first().copied().unwrap_or_default();
+        Error::new(Kind::Answer, verb, "the target's answer is no document").because(error)
+    })
+}
+
+fn child<'a>(element: Element<'a>, name: &str) -> Option<Element<'a>> {
+    element.children().find(|child| child.local_name() == name)
+}
+
+fn number(element: Element<'_>, name: &str) -> u64 {
+    let text = child(element, name).map(|child| child.text()).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
+}
