@@ -50,7 +50,7 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 unit:
-	$(CARGO) test --locked -q -p ovf -p image -p packer -p appliance
+	$(CARGO) test --locked -q -p ovf -p image -p vdc -p packer -p appliance
 
 check: lint unit
 

@@ -26,6 +26,7 @@ First steps:
   ova verify node.ova --trust keys/ca.pem      digests, signature, chain
   ova sign other.ova --key keys/key.pem --cert keys/cert.pem
   ova run node.ova --forward 8443:443          boot it here, in QEMU
+  ova deploy node.ova qemu:///system           import it into libvirt
 
 Exit codes:
   0  done

@@ -17,6 +17,7 @@ pub mod counterpart;
 pub mod disk;
 pub mod ext4;
 pub mod guest;
+pub mod libvirt;
 pub mod measure;
 pub mod reading;
 pub mod recipe;

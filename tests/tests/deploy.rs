@@ -1,0 +1,145 @@
+//! The appliance imported into libvirt, where it runs with the properties it was given; and what refuses leaves nothing.
+#![allow(clippy::unwrap_used, reason = "a failed expectation of a test is a panic")]
+
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use e2e::artefacts;
+use e2e::libvirt::{self, Libvirtd};
+use serde_json::Value;
+use vdc::error::Kind;
+use vdc::libvirt::Libvirt;
+use vdc::manager::{Manager as _, Power};
+
+fn deploy(daemon: &Libvirtd, name: &str, more: &[&str]) -> Command {
+    let mut command = artefacts::ova();
+    command
+        .args(["--json", "deploy"])
+        .arg(artefacts::package())
+        .arg(daemon.uri());
+    command.args(["--name", name, "--prop", "hostname=deployed", "--trust"]);
+    command.arg(artefacts::key("ca.pem")).args(more);
+    command
+}
+
+const NET: [&str; 2] = ["--net", "VM Network=default"];
+
+#[test]
+fn the_appliance_runs_with_its_properties_and_goes_with_its_disks() {
+    let Some(daemon) = Libvirtd::start() else { return };
+    let offered = artefacts::success(artefacts::ova().args(["--json", "targets", &daemon.uri()]));
+    let offered: Value = serde_json::from_str(&offered).unwrap();
+    assert_eq!(
+        (&offered["pools"][0]["name"], &offered["networks"][0]["active"]),
+        (&"disks".into(), &true.into())
+    );
+
+    let planned = artefacts::success(deploy(&daemon, "node", &NET).arg("--dry-run"));
+    assert!(
+        planned.contains("node-system.raw") && planned.contains("<domain type="),
+        "{planned}"
+    );
+    assert_eq!(daemon.holds(), [""; 0]);
+
+    let made = artefacts::success(deploy(&daemon, "node", &NET).arg("--power-on"));
+    let made: Value = serde_json::from_str(&made).unwrap();
+    assert_eq!(
+        (&made["name"], &made["state"]),
+        (&"node".into(), &"running".into())
+    );
+    // A state disk of gigabytes takes the room of what is in it.
+    assert!(libvirt::allocated(&daemon.path("disks/node-state.raw")) < 64 << 20);
+    let address = daemon.address("node");
+    let about = libvirt::https(&daemon, &format!("https://{address}/api/v1/about"));
+    let about: Value = serde_json::from_str(&about).unwrap();
+    assert_eq!(about["hostname"], "deployed");
+
+    let taken = artefacts::exits(&mut deploy(&daemon, "node", &NET), 2);
+    assert!(taken.contains("there is a machine of this name"), "{taken}");
+
+    let target = Libvirt::connect(&daemon.uri()).unwrap();
+    assert_eq!(
+        target.power("nobody", Power::On).unwrap_err().kind(),
+        Kind::Missing
+    );
+    target.power("node", Power::Shutdown).unwrap();
+    let (start, state) = (Instant::now(), || {
+        target.inventory().unwrap().machines[0].state.clone()
+    });
+    while state() != "shut off" {
+        assert!(start.elapsed() < Duration::from_secs(180), "{}", state());
+        thread::sleep(Duration::from_secs(1));
+    }
+    target.power("node", Power::On).unwrap();
+    target.delete("node").unwrap();
+    assert_eq!(daemon.holds(), [""; 0]);
+}
+
+#[test]
+fn an_import_that_fails_leaves_pools_and_machines_as_they_were() {
+    let Some(daemon) = Libvirtd::start() else { return };
+    let fails = |code, expected: &str, more: &[&str]| {
+        let said = artefacts::exits(&mut deploy(&daemon, "node", more), code);
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(daemon.holds(), [""; 0], "{said}");
+    };
+    fails(2, "there are: default", &[]);
+    fails(2, "the package has no such network", &["--net", "Other=default"]);
+    fails(
+        2,
+        "no such pool; there are: disks",
+        &["--net", "VM Network=default", "--pool", "none"],
+    );
+    fails(
+        2,
+        "no property",
+        &["--net", "VM Network=default", "--prop", "nonsense=1"],
+    );
+
+    // A package that was tampered with is refused before the target hears of it.
+    let bytes = std::fs::read(artefacts::package()).unwrap();
+    let tampered = daemon.path("tampered.ova");
+    let mut changed = bytes.clone();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    std::fs::write(&tampered, changed).unwrap();
+    let mut command = artefacts::ova();
+    command.arg("deploy").arg(&tampered).arg(daemon.uri()).args(NET);
+    artefacts::exits(&mut command, 1);
+    assert_eq!(daemon.holds(), [""; 0]);
+
+    // A pool without room: it fails in the middle of the first disk.
+    let small = daemon.path("small");
+    let mount = ["-t", "tmpfs", "-o", "size=6m", "tmpfs", small.to_str().unwrap()];
+    std::fs::create_dir(&small).unwrap();
+    artefacts::success(daemon.namespace("mount").args(mount));
+    daemon.run(&[
+        "pool-define-as",
+        "small",
+        "dir",
+        "--target",
+        small.to_str().unwrap(),
+    ]);
+    daemon.run(&["pool-start", "small"]);
+    fails(
+        2,
+        "No space left",
+        &["--net", "VM Network=default", "--pool", "small"],
+    );
+    assert_eq!(daemon.run(&["vol-list", "small"]).trim(), "");
+
+    // The domain can't be started: its network's bridge is gone.
+    daemon.run(&["net-destroy", "default"]);
+    fails(2, "the network is not active", &["--net", "VM Network=default"]);
+
+    // A target that is not there.
+    let nowhere = format!("qemu+unix:///system?socket={}", daemon.path("nothing").display());
+    let mut command = artefacts::ova();
+    command
+        .arg("deploy")
+        .arg(artefacts::package())
+        .arg(nowhere)
+        .args(NET);
+    assert!(artefacts::exits(&mut command, 2).contains("Failed to connect"));
+}
