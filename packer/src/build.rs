@@ -135,6 +135,45 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
+    /// A plan whose disks are read from what is given, in the recipe's order, and not from what it names.
+    ///
+    /// # Errors
+    /// As [`Plan::new`]; the recipe has another number of disks.
+    pub fn of_sources(
+        recipe: &'a Recipe,
+        signer: Option<Signer>,
+        sources: Vec<Box<dyn Source>>,
+    ) -> Result<Self> {
+        let mut plan = Self {
+            recipe,
+            signer,
+            eulas: description::eula_texts(recipe)?,
+            disks: Vec::new(),
+            components: Vec::new(),
+            level: Level::Default,
+            listed: false,
+        };
+        if sources.len() != recipe.disk.len() {
+            return Err(Error::Usage("a disk for each of the recipe's".to_owned()));
+        }
+        for (disk, source) in recipe.disk.iter().zip(sources) {
+            let planned = plan.planned(disk, source, None)?;
+            plan.disks.push(planned);
+        }
+        Ok(plan)
+    }
+
+    fn planned(&self, disk: &Disk, source: Box<dyn Source>, state: Option<StateDisk>) -> Result<PlannedDisk> {
+        let (system, id) = (self.recipe.system.id.get_ref(), disk.id.get_ref());
+        Ok(PlannedDisk {
+            id: id.clone(),
+            member: MemberName::parse(&format!("{system}-{id}.vmdk"))?,
+            source,
+            seed: seed(self.recipe, disk),
+            _state: state,
+        })
+    }
+
     /// The same, compressing this hard.
     #[must_use]
     pub fn at_level(self, level: Level) -> Self {
@@ -151,22 +190,16 @@ impl<'a> Plan<'a> {
     }
 
     fn add_disk(&mut self, disk: &Disk, inputs: Option<&(Lock, Cache)>) -> Result<()> {
-        let recipe = self.recipe;
-        let (system, id) = (recipe.system.id.get_ref(), disk.id.get_ref());
-        let seed = Guid::derive(format!("{system}\n{id}").as_bytes());
-        let member = MemberName::parse(&format!("{system}-{id}.vmdk"))?;
-        let planned = |source, state| {
-            self.disks.push(PlannedDisk {
-                id: id.clone(),
-                member,
-                source,
-                seed,
-                _state: state,
-            });
+        let (recipe, seed) = (self.recipe, seed(self.recipe, disk));
+        let id = disk.id.get_ref();
+        let planned = |plan: &mut Self, source, state| -> Result<()> {
+            let planned = plan.planned(disk, source, state)?;
+            plan.disks.push(planned);
+            Ok(())
         };
         if let Some(raw) = &disk.raw {
-            planned(Box::new(RawFile::open(&recipe.resolve(raw.get_ref()))?), None);
-            return Ok(());
+            let raw = RawFile::open(&recipe.resolve(raw.get_ref()))?;
+            return planned(self, Box::new(raw), None);
         }
         if let Some(image) = &disk.image {
             let options = image::open::Options {
@@ -174,13 +207,12 @@ impl<'a> Plan<'a> {
                 ..image::open::Options::default()
             };
             let image = image::open(&recipe.resolve(image.get_ref()), &options)?;
-            planned(Box::new(image), None);
-            return Ok(());
+            return planned(self, Box::new(image), None);
         }
         let (lock, cache) = inputs.ok_or_else(|| Error::Usage(format!("disk '{id}' needs [debian] lock")))?;
         if let Some(boot) = &disk.boot {
             let made = boot_disk::make(recipe, boot, &seed, lock, cache)?;
-            planned(Box::new(made.disk), None);
+            planned(self, Box::new(made.disk), None)?;
             let files = made
                 .files
                 .into_iter()
@@ -193,7 +225,7 @@ impl<'a> Plan<'a> {
             }
         } else if let Some(state) = &disk.state {
             let made = state_disk::make(state, &seed, lock, cache)?;
-            planned(Box::new(RawFile::open(&made.path())?), Some(made));
+            planned(self, Box::new(RawFile::open(&made.path())?), Some(made))?;
         }
         Ok(())
     }
@@ -329,6 +361,11 @@ impl<'a> Plan<'a> {
             None => Ok(descriptor.render()?),
         }
     }
+}
+
+/// What a disk's own numbers are derived from.
+fn seed(recipe: &Recipe, disk: &Disk) -> Guid {
+    Guid::derive(format!("{}\n{}", recipe.system.id.get_ref(), disk.id.get_ref()).as_bytes())
 }
 
 /// Compressed grains are written in pieces of about this many bytes.

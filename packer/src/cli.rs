@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    build, completions, deploy, disk, extract, inspect, keygen, lock, man, pack, run, sign, targets,
+    build, completions, deploy, disk, export, extract, inspect, keygen, lock, man, pack, run, sign, targets,
     validate, verify,
 };
 
@@ -27,6 +27,7 @@ First steps:
   ova sign other.ova --key keys/key.pem --cert keys/cert.pem
   ova run node.ova --forward 8443:443          boot it here, in QEMU
   ova deploy node.ova qemu:///system           import it into libvirt
+  ova export qemu:///system/node -o node.ova   and take it out again
 
 Exit codes:
   0  done
@@ -45,6 +46,7 @@ pub(crate) enum Verb {
     Disk(disk::Arguments),
     Run(Box<run::Arguments>),
     Deploy(Box<deploy::Arguments>),
+    Export(Box<export::Arguments>),
     Targets(targets::Arguments),
     Keygen(keygen::Arguments),
     Lock(lock::Arguments),

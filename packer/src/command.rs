@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod deploy;
 pub(crate) mod disk;
+pub(crate) mod export;
 pub(crate) mod extract;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Disk(arguments) => arguments.run(json),
         Verb::Run(arguments) => arguments.run(json),
         Verb::Deploy(arguments) => arguments.run(json),
+        Verb::Export(arguments) => arguments.run(json),
         Verb::Targets(arguments) => arguments.run(json),
         Verb::Keygen(arguments) => arguments.run(json),
         Verb::Lock(arguments) => arguments.run(json),

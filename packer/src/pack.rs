@@ -24,14 +24,12 @@ pub struct Machine {
     pub memory: ByteSize,
     /// `bios` or `efi`.
     pub firmware: &'static str,
-    /// `ahci`, `lsilogic` or `pvscsi`.
+    /// A recipe's word for it, such as `ahci`.
     pub controller: &'static str,
     /// The guest's system.
     pub system: GuestSystem,
-    /// The networks, an adapter each.
-    pub networks: Vec<String>,
-    /// The adapters' model: `e1000`, `vmxnet3` or `virtio`.
-    pub adapter: &'static str,
+    /// The adapters: network, and a recipe's word for the model, such as `e1000`.
+    pub adapters: Vec<(String, &'static str)>,
     /// Properties: key, and default if it has one.
     pub properties: Vec<(String, Option<String>)>,
     /// The disks, the one to boot from first.
@@ -136,7 +134,7 @@ impl Machine {
             ]),
         );
         let mut networks: Vec<&String> = Vec::new();
-        for network in &self.networks {
+        for (network, _) in &self.adapters {
             if !networks.contains(&network) {
                 networks.push(network);
             }
@@ -151,8 +149,8 @@ impl Machine {
                     .collect(),
             ),
         );
-        let nics = self.networks.iter();
-        let nics = nics.map(|name| table([("network", text(name)), ("model", text(self.adapter))]));
+        let nics = self.adapters.iter();
+        let nics = nics.map(|(name, model)| table([("network", text(name)), ("model", text(model))]));
         recipe.insert("nic".into(), list(nics.collect()));
         let disks = self.disks.iter().enumerate().map(|(index, image)| {
             let id = format!("disk{}", index + 1);

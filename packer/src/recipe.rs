@@ -115,8 +115,19 @@ pub enum Controller {
     Ahci,
     /// LSI Logic parallel SCSI.
     Lsilogic,
+    /// LSI Logic SAS.
+    #[serde(rename = "lsilogic-sas")]
+    LsilogicSas,
     /// VMware paravirtual SCSI.
     Pvscsi,
+    /// IDE, of four disks at the most.
+    Ide,
+    /// Virtio SCSI; QEMU has it, VMware has not.
+    #[serde(rename = "virtio-scsi")]
+    VirtioScsi,
+    /// Virtio block devices; QEMU has them, VMware has not.
+    #[serde(rename = "virtio-blk")]
+    VirtioBlk,
 }
 
 /// How the environment document is handed over (DSP0243, environment transport).
@@ -177,6 +188,10 @@ pub enum NicModel {
     /// Intel 82540; every hypervisor has it.
     #[default]
     E1000,
+    /// Intel 82574L.
+    E1000e,
+    /// AMD PCnet.
+    Pcnet32,
     /// VMware paravirtual.
     Vmxnet3,
     /// Virtio.

@@ -1,6 +1,7 @@
 //! The appliance imported into libvirt, where it runs with the properties it was given; and what refuses leaves nothing.
 #![allow(clippy::unwrap_used, reason = "a failed expectation of a test is a panic")]
 
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ fn deploy(daemon: &Libvirtd, name: &str, more: &[&str]) -> Command {
 const NET: [&str; 2] = ["--net", "VM Network=default"];
 
 #[test]
-fn the_appliance_runs_with_its_properties_and_goes_with_its_disks() {
+fn the_appliance_runs_with_its_properties_moves_and_goes_with_its_disks() {
     let Some(daemon) = Libvirtd::start() else { return };
     let offered = artefacts::success(artefacts::ova().args(["--json", "targets", &daemon.uri()]));
     let offered: Value = serde_json::from_str(&offered).unwrap();
@@ -71,9 +72,46 @@ fn the_appliance_runs_with_its_properties_and_goes_with_its_disks() {
         assert!(start.elapsed() < Duration::from_secs(180), "{}", state());
         thread::sleep(Duration::from_secs(1));
     }
+    let package = daemon.path("exported.ova");
+    export(&daemon, "node", &package);
+    elsewhere(&package, &about);
+
     target.power("node", Power::On).unwrap();
+    artefacts::exits(
+        artefacts::ova().args(["export", &format!("{}/node", daemon.uri()), "-o", "never.ova"]),
+        2,
+    );
     target.delete("node").unwrap();
     assert_eq!(daemon.holds(), [""; 0]);
+}
+
+fn export(daemon: &Libvirtd, name: &str, package: &Path) {
+    let mut export = artefacts::ova();
+    export
+        .args(["export", &format!("{}/{name}", daemon.uri()), "-o"])
+        .arg(package);
+    export.arg("--sign").arg(artefacts::key("key.pem"));
+    artefacts::success(export.arg("--cert").arg(artefacts::key("cert.pem")));
+    let mut verify = artefacts::ova();
+    verify.arg("verify").arg(package).args(["--strict", "--trust"]);
+    artefacts::success(verify.arg(artefacts::key("ca.pem")));
+}
+
+/// What was exported runs under another libvirt, and is the same node: its state disk came along.
+fn elsewhere(package: &Path, about: &Value) {
+    let Some(daemon) = Libvirtd::start() else { return };
+    let mut deploy = artefacts::ova();
+    deploy
+        .arg("deploy")
+        .arg(package)
+        .arg(daemon.uri())
+        .args(["--name", "moved", "--power-on", "--trust"]);
+    artefacts::success(deploy.arg(artefacts::key("ca.pem")));
+    let address = daemon.address("moved");
+    let there = libvirt::https(&daemon, &format!("https://{address}/api/v1/about"));
+    let there: Value = serde_json::from_str(&there).unwrap();
+    assert_eq!(there["instance_id"], about["instance_id"]);
+    assert_eq!(there["fingerprint"], about["fingerprint"]);
 }
 
 #[test]

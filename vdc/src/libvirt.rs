@@ -10,6 +10,8 @@
 //! | a package's text in a domain's definition | every value is escaped by the writer |
 
 mod definition;
+mod download;
+mod export;
 mod import;
 mod inventory;
 mod upload;
@@ -20,7 +22,7 @@ use std::path::Path;
 use image::source::Progress;
 
 use crate::error::{Error, Kind, Result};
-use crate::manager::{About, Import, Inventory, Manager, Plan, Power, Vm};
+use crate::manager::{About, Exported, Import, Inventory, Manager, Plan, Power, Vm};
 use virsh::Virsh;
 
 /// A connection to libvirt's QEMU driver. Nothing is kept open: each question is a command of its own.
@@ -91,6 +93,10 @@ impl Manager for Libvirt {
 
     fn import(&self, import: &Import<'_>, progress: &mut dyn FnMut(&str, Progress)) -> Result<Vm> {
         import::run(&self.virsh, import, self.accelerated, progress)
+    }
+
+    fn export(&self, name: &str) -> Result<Exported> {
+        export::run(&self.virsh, name)
     }
 
     fn power(&self, name: &str, power: Power) -> Result<()> {

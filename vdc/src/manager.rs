@@ -32,6 +32,12 @@ pub trait Manager {
     /// named.
     fn import(&self, import: &Import<'_>, progress: &mut dyn FnMut(&str, Progress)) -> Result<Vm>;
 
+    /// A machine that is switched off, as a package can hold it.
+    ///
+    /// # Errors
+    /// There is no such machine, it is on, or it has what can't be told in a package.
+    fn export(&self, name: &str) -> Result<Exported>;
+
     /// Switches a machine on, asks its system to switch off, or cuts its power.
     ///
     /// # Errors
@@ -133,6 +139,14 @@ pub struct Import<'a> {
     pub environment: Option<&'a dyn Source>,
     /// Whether it is switched on.
     pub power_on: bool,
+}
+
+/// A machine that is taken out.
+pub struct Exported {
+    /// What it is made of; its disks hold no files.
+    pub machine: Machine,
+    /// The disks' bytes, in the machine's order: they are fetched as they are read, best from the first to the last.
+    pub disks: Vec<Box<dyn Source>>,
 }
 
 /// What importing would make.

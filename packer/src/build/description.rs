@@ -155,22 +155,16 @@ fn hardware(recipe: &Recipe, disks: &[PackedDisk]) -> Hardware {
         Item::processors(PROCESSORS, u64::from(*system.cpus.get_ref())),
         Item::memory(MEMORY, system.memory.get_ref().bytes() >> 20),
         disk_controller(system.controller),
-        Item::controller(
-            CD_CONTROLLER,
-            "IDE controller 0",
-            ResourceType::IDE_CONTROLLER,
-            None,
-            0,
-        ),
+        cd_controller(system.controller),
         Item::cd_drive(CD, "CD drive 1", CD_CONTROLLER, 0),
     ];
     for (slot, disk) in (0u32..).zip(disks) {
         // Slot 7 of a SCSI bus is the controller itself.
-        let place = if system.controller != Controller::Ahci && slot >= 7 {
-            slot + 1
-        } else {
-            slot
-        };
+        let scsi = matches!(
+            system.controller,
+            Controller::Lsilogic | Controller::LsilogicSas | Controller::Pvscsi | Controller::VirtioScsi
+        );
+        let place = if scsi && slot >= 7 { slot + 1 } else { slot };
         items.push(Item::disk(
             FIRST_DISK + slot,
             format!("Disk {}", slot + 1),
@@ -214,17 +208,52 @@ fn disk_controller(controller: Controller) -> Item {
         Controller::Ahci => (
             "SATA controller 0",
             ResourceType::OTHER_STORAGE,
-            "vmware.sata.ahci",
+            Some("vmware.sata.ahci"),
         ),
-        Controller::Lsilogic => ("SCSI controller 0", ResourceType::SCSI_CONTROLLER, "lsilogic"),
-        Controller::Pvscsi => ("SCSI controller 0", ResourceType::SCSI_CONTROLLER, "VirtualSCSI"),
+        Controller::Lsilogic => (
+            "SCSI controller 0",
+            ResourceType::SCSI_CONTROLLER,
+            Some("lsilogic"),
+        ),
+        Controller::LsilogicSas => (
+            "SCSI controller 0",
+            ResourceType::SCSI_CONTROLLER,
+            Some("lsilogicsas"),
+        ),
+        Controller::Pvscsi => (
+            "SCSI controller 0",
+            ResourceType::SCSI_CONTROLLER,
+            Some("VirtualSCSI"),
+        ),
+        Controller::Ide => ("IDE controller 0", ResourceType::IDE_CONTROLLER, None),
+        Controller::VirtioScsi => (
+            "SCSI controller 0",
+            ResourceType::SCSI_CONTROLLER,
+            Some("virtio-scsi"),
+        ),
+        Controller::VirtioBlk => (
+            "Virtio controller 0",
+            ResourceType::OTHER_STORAGE,
+            Some("virtio-blk"),
+        ),
     };
-    Item::controller(DISK_CONTROLLER, name, kind, Some(model), 0)
+    Item::controller(DISK_CONTROLLER, name, kind, model, 0)
+}
+
+/// The CD's own IDE controller, the second one where disks have the first.
+fn cd_controller(disks: Controller) -> Item {
+    let (name, address) = match disks {
+        Controller::Ide => ("IDE controller 1", 1),
+        _ => ("IDE controller 0", 0),
+    };
+    Item::controller(CD_CONTROLLER, name, ResourceType::IDE_CONTROLLER, None, address)
 }
 
 fn nic_model(model: NicModel) -> &'static str {
     match model {
         NicModel::E1000 => "E1000",
+        NicModel::E1000e => "E1000e",
+        NicModel::Pcnet32 => "PCNet32",
         NicModel::Vmxnet3 => "VmxNet3",
         NicModel::Virtio => "virtio",
     }

@@ -99,7 +99,7 @@ enum Adapter {
     Virtio,
 }
 
-fn system(name: &str) -> Result<GuestSystem, String> {
+pub(super) fn system(name: &str) -> Result<GuestSystem, String> {
     GuestSystem::named(name).ok_or_else(|| format!("one of {}", SYSTEMS.map(|system| system.name).join(", ")))
 }
 
@@ -139,6 +139,11 @@ impl Arguments {
             [none] if none == "none" => Vec::new(),
             networks => networks.to_vec(),
         };
+        let adapter = match self.nic_model {
+            Adapter::E1000 => "e1000",
+            Adapter::Vmxnet3 => "vmxnet3",
+            Adapter::Virtio => "virtio",
+        };
         let here = std::env::current_dir()?;
         let absolute = |path: &Path| here.join(path);
         Ok(Machine {
@@ -158,12 +163,7 @@ impl Arguments {
                 Controller::Pvscsi => "pvscsi",
             },
             system: self.os,
-            networks,
-            adapter: match self.nic_model {
-                Adapter::E1000 => "e1000",
-                Adapter::Vmxnet3 => "vmxnet3",
-                Adapter::Virtio => "virtio",
-            },
+            adapters: networks.into_iter().map(|network| (network, adapter)).collect(),
             properties: self.prop.clone(),
             disks: self.disks.iter().map(|disk| absolute(disk)).collect(),
             backing: self.backing.as_deref().map(absolute),
@@ -172,7 +172,7 @@ impl Arguments {
 }
 
 /// A name as an identifier: what may not stand in one becomes a hyphen.
-fn identifier(name: &str) -> String {
+pub(super) fn identifier(name: &str) -> String {
     let mut id: String = name
         .chars()
         .map(|c| {

@@ -11,6 +11,12 @@ use serde::Deserialize;
 pub struct ByteSize(u64);
 
 impl ByteSize {
+    /// So many MiB.
+    #[must_use]
+    pub fn of_mebibytes(count: u64) -> Self {
+        Self(count << 20)
+    }
+
     /// The number of bytes.
     #[must_use]
     pub fn bytes(self) -> u64 {

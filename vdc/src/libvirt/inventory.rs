@@ -97,7 +97,7 @@ pub(super) fn volumes(virsh: &Virsh, name: &str) -> Result<Vec<(String, String)>
     Ok(named.collect())
 }
 
-fn document(virsh: &Virsh, arguments: &[&str]) -> Result<Document> {
+pub(super) fn document(virsh: &Virsh, arguments: &[&str]) -> Result<Document> {
     let text = virsh.run(arguments)?;
     Document::parse(text.as_bytes()).map_err(|error| {
         let verb = arguments.first().copied().unwrap_or_default();
@@ -105,7 +105,7 @@ fn document(virsh: &Virsh, arguments: &[&str]) -> Result<Document> {
     })
 }
 
-fn child<'a>(element: Element<'a>, name: &str) -> Option<Element<'a>> {
+pub(super) fn child<'a>(element: Element<'a>, name: &str) -> Option<Element<'a>> {
     element.children().find(|child| child.local_name() == name)
 }
 

@@ -9,7 +9,7 @@ use image::source::Sink;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::path_of;
-use super::virsh::{Asked, UPLOAD_PATIENCE, Virsh};
+use super::virsh::{Asked, TRANSFER_PATIENCE, Virsh};
 use crate::error::{Error, Kind, Result};
 
 /// Bytes of a window; two of them are in memory.
@@ -118,7 +118,7 @@ impl<'a> Upload<'a> {
 impl State {
     fn settle(&mut self) -> Result<()> {
         match self.sending.take() {
-            Some((asked, _file)) => asked.answer(UPLOAD_PATIENCE).map(drop),
+            Some((asked, _file)) => asked.answer(TRANSFER_PATIENCE).map(drop),
             None => Ok(()),
         }
     }

@@ -12,7 +12,7 @@ const ANSWER_LIMIT: u64 = 16 << 20;
 /// What every question may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a piece of a disk may take: the target's own disk may be slow.
-pub(super) const UPLOAD_PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const TRANSFER_PATIENCE: Duration = Duration::from_secs(300);
 const TICK: Duration = Duration::from_millis(2);
 
 #[derive(Debug)]

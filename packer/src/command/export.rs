@@ -1,0 +1,123 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use packer::Error;
+use packer::build::Plan;
+use packer::pack::{self, GuestSystem};
+use packer::recipe::ByteSize;
+use vdc::machine::{Bus, Firmware, Machine, Model};
+
+use super::disk::Effort;
+use super::pack::identifier;
+use crate::signer::SignerArguments;
+use crate::target;
+
+/// Take a machine out of a VDC manager as an OVA
+///
+/// The machine has to be switched off. Its disks are read once, from the first byte to the last, and compressed on all cores as
+/// they come. The package appears under its name only when it is complete.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ova export qemu:///system/server -o server.ova --sign key.pem --cert chain.pem
+  ova export 'qemu+ssh://host/system/server' -o server.ova")]
+pub(crate) struct Arguments {
+    /// The machine: a target as of \"ova targets\", a slash, and its name there
+    #[arg(value_name = "TARGET/VM")]
+    machine: String,
+    /// The package to write
+    #[arg(short, long, value_name = "OUT.ova")]
+    output: PathBuf,
+    /// The product's version
+    #[arg(long, default_value = "1")]
+    version_of_product: String,
+    /// Who publishes it
+    #[arg(long, default_value = "")]
+    vendor: String,
+    /// The guest's system: linux, debian, ubuntu, rhel, centos, oracle, sles, other
+    #[arg(long, default_value = "linux", value_parser = super::pack::system)]
+    os: GuestSystem,
+    /// How hard to compress
+    #[arg(long, value_enum, default_value_t = Effort::Default)]
+    level: Effort,
+    /// Sign with this RSA private key (PEM): PKCS#8, plain or encrypted, or PKCS#1
+    #[arg(
+        help_heading = "Signing",
+        long,
+        value_name = "KEY.pem",
+        requires = "cert",
+        conflicts_with = "sign_command"
+    )]
+    sign: Option<PathBuf>,
+    #[command(flatten)]
+    signer: SignerArguments,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let Some((target, name)) = self.machine.rsplit_once('/').filter(|(_, name)| !name.is_empty()) else {
+            bail!(Error::Usage(format!("{}: not TARGET/VM", self.machine)));
+        };
+        let signer = self.signer.open(self.sign.as_deref())?;
+        let exported = target::connect(target)?.export(name).map_err(Error::from)?;
+        for device in &exported.machine.left_out {
+            eprintln!("left out: {}", crate::report::printable(device));
+        }
+        let recipe = self.told(&exported.machine)?.recipe()?;
+        let plan = Plan::of_sources(&recipe, signer, exported.disks)?.at_level(self.level.into());
+        super::build::write(&plan, &self.output, json)
+    }
+
+    fn told(&self, machine: &Machine) -> anyhow::Result<pack::Machine> {
+        let mut buses = machine.disks.iter().map(|disk| disk.bus);
+        let first = buses.next().unwrap_or(Bus::Sata);
+        if buses.any(|bus| bus != first) {
+            bail!(Error::Refused(
+                "the machine's disks hang on controllers of several kinds; one can be told".to_owned()
+            ));
+        }
+        Ok(pack::Machine {
+            id: identifier(&machine.name),
+            name: machine.name.clone(),
+            vendor: self.vendor.clone(),
+            version: self.version_of_product.clone(),
+            cpus: machine.cpus,
+            memory: ByteSize::of_mebibytes(machine.memory >> 20),
+            firmware: match machine.firmware {
+                Firmware::Bios => "bios",
+                Firmware::Efi => "efi",
+            },
+            controller: match first {
+                Bus::Ide => "ide",
+                Bus::Sata => "ahci",
+                Bus::LsiLogic => "lsilogic",
+                Bus::LsiSas => "lsilogic-sas",
+                Bus::Pvscsi => "pvscsi",
+                Bus::VirtioScsi => "virtio-scsi",
+                Bus::VirtioBlk => "virtio-blk",
+            },
+            system: self.os,
+            adapters: machine
+                .adapters
+                .iter()
+                .map(|adapter| (adapter.network.clone(), model(adapter.model)))
+                .collect(),
+            properties: Vec::new(),
+            // They come from the target; a recipe names each all the same.
+            disks: machine.disks.iter().map(|disk| PathBuf::from(&disk.id)).collect(),
+            backing: None,
+        })
+    }
+}
+
+fn model(model: Model) -> &'static str {
+    match model {
+        Model::E1000 => "e1000",
+        Model::E1000e => "e1000e",
+        Model::Pcnet => "pcnet32",
+        Model::Vmxnet3 => "vmxnet3",
+        Model::Virtio => "virtio",
+    }
+}
