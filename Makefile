@@ -79,7 +79,7 @@ bench: package bench-inputs
 
 # One of benches/. Most need the command alone.
 bench-appliance: package
-bench-disks: package bench-inputs
+bench-disks bench-deploy: package bench-inputs
 bench-%: dependencies
 	@$(CARGO) build --locked -q --release -p packer
 	@$(ARTEFACTS) $(CARGO) bench --locked -q -p e2e --bench $*

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::artefacts;
 use e2e::libvirt::{self, Libvirtd};
+use e2e::{artefacts, recipe};
 use serde_json::Value;
 use vdc::error::Kind;
 use vdc::libvirt::Libvirt;
@@ -43,7 +43,7 @@ fn the_appliance_runs_with_its_properties_moves_and_goes_with_its_disks() {
     );
     assert_eq!(daemon.holds(), [""; 0]);
 
-    let made = artefacts::success(deploy(&daemon, "node", &NET).arg("--power-on"));
+    let made = artefacts::success(deploy(&daemon, "node", &NET).args(["--power-on", "--wait-ready"]));
     let made: Value = serde_json::from_str(&made).unwrap();
     assert_eq!(
         (&made["name"], &made["state"]),
@@ -51,7 +51,8 @@ fn the_appliance_runs_with_its_properties_moves_and_goes_with_its_disks() {
     );
     // A state disk of gigabytes takes the room of what is in it.
     assert!(libvirt::allocated(&daemon.path("disks/node-state.raw")) < 64 << 20);
-    let address = daemon.address("node");
+    let address = made["addresses"][0].as_str().unwrap();
+    assert_eq!(address, daemon.address("node"));
     let about = libvirt::https(&daemon, &format!("https://{address}/api/v1/about"));
     let about: Value = serde_json::from_str(&about).unwrap();
     assert_eq!(about["hostname"], "deployed");
@@ -112,6 +113,64 @@ fn elsewhere(package: &Path, about: &Value) {
     let there: Value = serde_json::from_str(&there).unwrap();
     assert_eq!(there["instance_id"], about["instance_id"]);
     assert_eq!(there["fingerprint"], about["fingerprint"]);
+}
+
+/// Stands before libvirt's command, and loses the one question whose number is told, or its answer.
+const CUT: &str = r#"#!/bin/bash
+count=$(($(cat "$CUT_COUNT") + 1))
+echo $count >"$CUT_COUNT"
+if [ $count -eq "$CUT_AT" ]; then
+  if [ "$CUT" = answer ]; then /usr/bin/virsh "$@" >/dev/null 2>&1; fi
+  echo "error: End of file while reading data: Input/output error" >&2
+  exit 1
+fi
+exec /usr/bin/virsh "$@"
+"#;
+
+#[test]
+fn a_cut_in_every_phase_of_an_import_leaves_pools_and_machines_as_they_were() {
+    let Some(daemon) = Libvirtd::start() else { return };
+    let (bin, count) = (daemon.path("bin"), daemon.path("count"));
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::write(bin.join("virsh"), CUT).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bin.join("virsh"), executable).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let package = recipe::build(&recipe::raw(folder.path(), &[7; 1 << 20], ""));
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    for lost in ["question", "answer"] {
+        let mut cuts = 0;
+        loop {
+            std::fs::write(&count, "0").unwrap();
+            let mut command = artefacts::ova();
+            command
+                .arg("deploy")
+                .arg(&package)
+                .arg(daemon.uri())
+                .arg("--power-on");
+            command
+                .env("PATH", &path)
+                .env("CUT_COUNT", &count)
+                .env("CUT_AT", (cuts + 1).to_string())
+                .env("CUT", lost);
+            let output = artefacts::output(&mut command);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            if output.status.success() {
+                break;
+            }
+            assert!(
+                said.contains("End of file") && !said.contains("could not be removed"),
+                "{said}"
+            );
+            assert_eq!(daemon.holds(), [""; 0], "after question {}: {said}", cuts + 1);
+            cuts += 1;
+        }
+        // Names, volumes, their bytes, the domain, its start, and what is told of it.
+        assert!(cuts >= 10, "{cuts}");
+        assert_eq!(daemon.holds().len(), 3);
+        Libvirt::connect(&daemon.uri()).unwrap().delete("test").unwrap();
+        assert_eq!(daemon.holds(), [""; 0]);
+    }
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub enum Kind {
     Missing,
     /// A name is in use.
     Taken,
+    /// The machine is off where it should be on.
+    Off,
     /// The manager can't do this at all.
     Unsupported,
     /// It took too long.
@@ -49,6 +51,7 @@ impl Kind {
             Self::Refused => "vdc.refused",
             Self::Missing => "vdc.missing",
             Self::Taken => "vdc.name-taken",
+            Self::Off => "vdc.machine-off",
             Self::Unsupported => "vdc.unsupported",
             Self::Timeout => "vdc.timeout",
             Self::Invalid => "vdc.invalid",

@@ -17,6 +17,7 @@ mod inventory;
 mod upload;
 mod virsh;
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use image::source::Progress;
@@ -106,6 +107,10 @@ impl Manager for Libvirt {
             Power::Off => "destroy",
         };
         self.virsh.run(&[verb, &virsh::option("domain", name)?]).map(drop)
+    }
+
+    fn addresses(&self, name: &str) -> Result<Vec<IpAddr>> {
+        inventory::addresses(&self.virsh, name)
     }
 
     fn delete(&self, name: &str) -> Result<()> {

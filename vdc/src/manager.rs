@@ -1,5 +1,7 @@
 //! What a VDC manager can do.
 
+use std::net::IpAddr;
+
 use image::source::{Progress, Source};
 
 use crate::error::Result;
@@ -43,6 +45,12 @@ pub trait Manager {
     /// # Errors
     /// There is no such machine, or it doesn't take that now.
     fn power(&self, name: &str, power: Power) -> Result<()>;
+
+    /// The addresses that a machine has in its networks, as far as the manager knows them: none while its system starts.
+    ///
+    /// # Errors
+    /// There is no such machine, or it is off.
+    fn addresses(&self, name: &str) -> Result<Vec<IpAddr>>;
 
     /// Removes a machine with its disks, switched on or not.
     ///

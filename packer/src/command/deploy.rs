@@ -1,6 +1,10 @@
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use clap::Args;
 use image::source::Source as DiskSource;
 use packer::location::Location;
@@ -8,7 +12,7 @@ use packer::opened::{JudgedDescriptor, Opened};
 use packer::{Error, deployment, extract};
 use serde_json::json;
 use vdc::machine::Machine;
-use vdc::manager::{Import, Plan};
+use vdc::manager::{Import, Manager, Plan};
 
 use crate::progress::Progress;
 use crate::report::{self, printable, size};
@@ -46,6 +50,9 @@ pub(crate) struct Arguments {
     /// Switch the machine on
     #[arg(long)]
     power_on: bool,
+    /// Wait until the machine has an address, so many seconds at most, and tell it
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "300", requires = "power_on")]
+    wait_ready: Option<u64>,
     /// Verify and plan, print what would be made, and make nothing
     #[arg(long)]
     dry_run: bool,
@@ -114,23 +121,47 @@ impl Arguments {
         });
         let vm = made.map_err(Error::from)?;
         progress.finish();
+        let addresses = match self.wait_ready {
+            Some(seconds) => wait(target.as_ref(), &vm.name, Duration::from_secs(seconds), json)?,
+            None => Vec::new(),
+        };
         if json {
             report::print_json(&json!({
                 "target": self.target,
                 "name": vm.name,
                 "id": vm.id,
                 "state": vm.state,
+                "addresses": addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>(),
                 "left_out": machine.left_out,
             }))?;
         } else {
-            report::print(&format!(
-                "{}  {} ({})\n",
-                printable(&vm.name),
-                printable(&vm.state),
-                printable(&vm.id)
-            ))?;
+            let addresses: String = addresses.iter().map(|address| format!("  {address}")).collect();
+            let (name, state, id) = (printable(&vm.name), printable(&vm.state), printable(&vm.id));
+            report::print(&format!("{name}  {state} ({id}){addresses}\n"))?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Between two questions for an address.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+fn wait(target: &dyn Manager, name: &str, patience: Duration, json: bool) -> anyhow::Result<Vec<IpAddr>> {
+    let (progress, start) = (Progress::new("waiting for the machine", json), Instant::now());
+    loop {
+        let addresses = target.addresses(name).map_err(Error::from)?;
+        if !addresses.is_empty() {
+            progress.finish();
+            return Ok(addresses);
+        }
+        if start.elapsed() >= patience {
+            let reason = format!(
+                "{name} runs, but has had no address for {} seconds: its console tells why",
+                patience.as_secs()
+            );
+            bail!(Error::Usage(reason));
+        }
+        thread::sleep(ASK_AGAIN);
     }
 }
 

@@ -35,10 +35,9 @@ pub(super) fn run(
         virsh,
         undo: Vec::new(),
     };
-    match make(&mut made, import, &names, &definition, progress) {
-        Ok(()) => inventory::machine(virsh, &import.name),
-        Err(error) => Err(error.leaving(&made.undo())),
-    }
+    let told = make(&mut made, import, &names, &definition, progress)
+        .and_then(|()| inventory::machine(virsh, &import.name));
+    told.map_err(|error| error.leaving(&made.undo()))
 }
 
 /// Removes a machine and its volumes.
@@ -215,9 +214,15 @@ struct Made<'a> {
 }
 
 impl Made<'_> {
-    fn remember(&mut self, what: String, question: &[&str]) {
-        let question = question.iter().map(|&part| part.to_owned()).collect();
-        self.undo.push((what, question));
+    /// Makes something, and remembers how it is removed. Where the answer was lost it may have been made all the same.
+    fn make(&mut self, question: &[&str], what: String, undo: &[&str]) -> Result<()> {
+        let made = self.virsh.run(question);
+        let lost = |error: &Error| matches!(error.kind(), Kind::Unreachable | Kind::Timeout);
+        if made.as_ref().err().is_none_or(lost) {
+            let undo = undo.iter().map(|&part| part.to_owned()).collect();
+            self.undo.push((what, undo));
+        }
+        made.map(drop)
     }
 
     /// Takes everything back; gives what could not be.
@@ -225,8 +230,9 @@ impl Made<'_> {
         let mut left = Vec::new();
         for (what, question) in self.undo.into_iter().rev() {
             let question: Vec<&str> = question.iter().map(String::as_str).collect();
-            if self.virsh.run(&question).is_err() {
-                left.push(what);
+            match self.virsh.run(&question) {
+                Err(error) if !matches!(error.kind(), Kind::Missing | Kind::Off) => left.push(what),
+                _ => {}
             }
         }
         left
@@ -242,12 +248,11 @@ impl Made<'_> {
     ) -> Result<()> {
         let (of, vol) = (option("pool", pool)?, option("vol", name)?);
         let document = held(&volume(name, size)?)?;
-        self.virsh
-            .run(&["vol-create", &of, &format!("--file={}", path_of(&document))])?;
-        self.remember(
+        self.make(
+            &["vol-create", &of, &format!("--file={}", path_of(&document))],
             format!("volume {name} of pool {pool}"),
             &["vol-delete", &of, &vol],
-        );
+        )?;
         let Some(disk) = disk else { return Ok(()) };
         let upload = Upload::new(self.virsh, [of, vol], size)?;
         if let Err(error) = write_raw_telling(disk, &upload, tell) {
@@ -275,15 +280,18 @@ fn make(
         made.volume(&names.pool, name, Some(source), source.size(), &mut |_| {})?;
     }
     let document = held(definition)?;
-    made.virsh
-        .run(&["define", &format!("--file={}", path_of(&document))])?;
     let domain = option("domain", &import.name)?;
-    made.remember(
+    made.make(
+        &["define", &format!("--file={}", path_of(&document))],
         format!("machine {}", import.name),
         &["undefine", &domain, "--nvram", "--managed-save"],
-    );
+    )?;
     if import.power_on {
-        made.virsh.run(&["start", &domain])?;
+        made.make(
+            &["start", &domain],
+            format!("machine {}, which runs", import.name),
+            &["destroy", &domain],
+        )?;
     }
     Ok(())
 }

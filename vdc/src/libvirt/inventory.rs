@@ -1,5 +1,7 @@
 //! What the target holds, from the documents that it gives.
 
+use std::net::IpAddr;
+
 use ovf::xml::{Document, Element};
 
 use super::virsh::{Virsh, option};
@@ -82,6 +84,28 @@ pub(super) fn machine(virsh: &Virsh, name: &str) -> Result<Vm> {
     })
 }
 
+/// What libvirt's own DHCP server gave, what the guest's agent tells, and what neighbours were heard of.
+pub(super) fn addresses(virsh: &Virsh, name: &str) -> Result<Vec<IpAddr>> {
+    let domain = option("domain", name)?;
+    let mut known = parse_addresses(&virsh.run(&["domifaddr", &domain])?);
+    for source in ["--source=agent", "--source=arp"] {
+        if known.is_empty() {
+            // A guest without an agent is no error.
+            known = virsh
+                .run(&["domifaddr", &domain, source])
+                .map_or_else(|_| Vec::new(), |text| parse_addresses(&text));
+        }
+    }
+    Ok(known)
+}
+
+/// Lines of interface, MAC address, kind and address with the prefix's length; loopback's are no use to anybody else.
+fn parse_addresses(text: &str) -> Vec<IpAddr> {
+    let words = text.split_whitespace().filter_map(|word| word.split_once('/'));
+    let addresses = words.filter_map(|(address, _)| address.parse::<IpAddr>().ok());
+    addresses.filter(|address| !address.is_loopback()).collect()
+}
+
 /// The disks of a machine that are volumes of pools: pool and volume.
 pub(super) fn volumes(virsh: &Virsh, name: &str) -> Result<Vec<(String, String)>> {
     let document = document(virsh, &["dumpxml", "--inactive", &option("domain", name)?])?;
@@ -112,4 +136,17 @@ pub(super) fn child<'a>(element: Element<'a>, name: &str) -> Option<Element<'a>>
 fn number(element: Element<'_>, name: &str) -> u64 {
     let text = child(element, name).map(|child| child.text()).unwrap_or_default();
     text.trim().parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_a_table_are_those_that_others_can_reach() {
+        let text = " vnet0  52:54:00:3c:a4:8b  ipv4  192.168.122.132/24\n lo  00:00:00:00:00:00  ipv4  127.0.0.1/8\n \
+                    -  -  ipv6  fd00::2/64\n";
+        let found: Vec<String> = parse_addresses(text).iter().map(IpAddr::to_string).collect();
+        assert_eq!(found, ["192.168.122.132", "fd00::2"]);
+    }
 }

@@ -149,6 +149,8 @@ fn kind(complaint: &str) -> Kind {
         "no network with",
     ]) {
         Kind::Missing
+    } else if any(&["domain is not running"]) {
+        Kind::Off
     } else if any(&["not supported", "unsupported"]) {
         Kind::Unsupported
     } else {
@@ -180,6 +182,10 @@ mod tests {
             Kind::Taken
         );
         assert_eq!(kind("failed to connect to the hypervisor"), Kind::Unreachable);
+        assert_eq!(
+            kind("Requested operation is not valid: domain is not running"),
+            Kind::Off
+        );
         assert_eq!(kind("No space left on device"), Kind::Refused);
     }
 }
