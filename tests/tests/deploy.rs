@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use e2e::libvirt::{self, Libvirtd};
-use e2e::{artefacts, recipe};
+use e2e::{artefacts, conformance, recipe};
 use serde_json::Value;
 use vdc::error::Kind;
 use vdc::libvirt::Libvirt;
@@ -113,6 +113,13 @@ fn elsewhere(package: &Path, about: &Value) {
     let there: Value = serde_json::from_str(&there).unwrap();
     assert_eq!(there["instance_id"], about["instance_id"]);
     assert_eq!(there["fingerprint"], about["fingerprint"]);
+}
+
+#[test]
+fn libvirt_does_what_every_adapter_has_to_do() {
+    let Some(daemon) = Libvirtd::start() else { return };
+    conformance::run(&Libvirt::connect(&daemon.uri()).unwrap(), "default");
+    assert_eq!(daemon.holds(), [""; 0]);
 }
 
 /// Stands before libvirt's command, and loses the one question whose number is told, or its answer.
