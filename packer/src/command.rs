@@ -24,8 +24,8 @@ use crate::cli::{Cli, Verb};
 /// Runs the verb; the code is 0 for done, 1 for refused.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let json = cli.json;
-    // Those two end on their own terms.
-    if !matches!(cli.verb, Verb::Run(_) | Verb::Sign(_)) {
+    // Those end on their own terms.
+    if !matches!(cli.verb, Verb::Run(_) | Verb::Sign(_) | Verb::Deploy(_)) {
         crate::interruption::clean_up()?;
     }
     match cli.verb {

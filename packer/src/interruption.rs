@@ -9,11 +9,7 @@ use signal_hook::low_level::emulate_default_handler;
 
 /// From now on a signal removes what is not finished, and then does what it does.
 pub(crate) fn clean_up() -> io::Result<()> {
-    let ignored = ignored();
-    let heeded = [SIGHUP, SIGINT, SIGTERM]
-        .into_iter()
-        .filter(|signal| ignored >> (signal - 1) & 1 == 0);
-    let mut signals = Signals::new(heeded)?;
+    let mut signals = Signals::new(heeded())?;
     thread::spawn(move || {
         for signal in signals.forever() {
             packer::unfinished::remove_all();
@@ -22,6 +18,14 @@ pub(crate) fn clean_up() -> io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// The signals that end this process.
+pub(crate) fn heeded() -> impl Iterator<Item = i32> {
+    let ignored = ignored();
+    [SIGHUP, SIGINT, SIGTERM]
+        .into_iter()
+        .filter(move |signal| ignored >> (signal - 1) & 1 == 0)
 }
 
 /// The signals that whoever started this process made it ignore, as `nohup` does: a bit for each, from 1 on.

@@ -7,7 +7,7 @@ use std::io::{Read, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use image::source::RawFile;
+use image::source::{RawFile, Source as _};
 use ovf::descriptor::Descriptor;
 use ovf::package::{Directory, Folder, FolderFile, MemberName, Source};
 use ovf::verify::{Policy, Taker};
@@ -24,12 +24,12 @@ pub struct Opened {
 
 #[derive(Debug)]
 enum Held {
-    Archive(File),
+    Archive(File, RawFile),
     Folder(MemberName, Files),
 }
 
-/// The files of a folder that have been opened.
-type Files = Arc<Mutex<HashMap<String, File>>>;
+/// The files of a folder that have been opened, and what was known of each then: before it was judged.
+type Files = Arc<Mutex<HashMap<String, (File, RawFile)>>>;
 
 /// Files of a folder that are held open.
 const HELD_LIMIT: usize = 256;
@@ -51,7 +51,9 @@ impl Opened {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Held::Folder(MemberName::parse(&name)?, Files::default())
         } else {
-            Held::Archive(File::open(path).map_err(Error::io(path, "open"))?)
+            let file = File::open(path).map_err(Error::io(path, "open"))?;
+            let known = RawFile::new(file.try_clone().map_err(Error::io(path, "open again"))?)?;
+            Held::Archive(file, known)
         };
         Ok(Self {
             path: path.to_owned(),
@@ -65,8 +67,8 @@ impl Opened {
     /// The archive can't be rewound.
     pub fn source(&self) -> Result<Source> {
         Ok(match &self.held {
-            Held::Archive(file) => {
-                let mut file = self.clone_of(file)?;
+            Held::Archive(file, _) => {
+                let mut file = file.try_clone().map_err(Error::io(&self.path, "open again"))?;
                 file.rewind().map_err(Error::io(&self.path, "rewind"))?;
                 Source::seekable(file)
             }
@@ -87,28 +89,24 @@ impl Opened {
     pub fn section(&self, member: &str, policy: &Policy) -> Result<Section> {
         let missing = || Error::Refused(format!("{member} is not in the package"));
         match &self.held {
-            Held::Archive(file) => {
+            Held::Archive(_, known) => {
                 let mut source = self.source()?;
                 policy.tolerate_in(&mut source);
                 while let Some(found) = source.next_member()? {
                     if found.name().as_str() == member {
-                        let file = RawFile::new(self.clone_of(file)?)?;
-                        return Ok(Section::new(file, found.offset(), found.size())?);
+                        return Ok(Section::new(unchanged(known)?, found.offset(), found.size())?);
                     }
                 }
                 Err(missing())
             }
             Held::Folder(_, files) => {
                 let files = files.lock().unwrap_or_else(PoisonError::into_inner);
-                let file = RawFile::new(self.clone_of(files.get(member).ok_or_else(missing)?)?)?;
-                let size = image::source::Source::size(&file);
+                let (_, known) = files.get(member).ok_or_else(missing)?;
+                let file = unchanged(known)?;
+                let size = file.size();
                 Ok(Section::new(file, 0, size)?)
             }
         }
-    }
-
-    fn clone_of(&self, file: &File) -> Result<File> {
-        file.try_clone().map_err(Error::io(&self.path, "open again"))
     }
 
     fn folder(&self) -> PathBuf {
@@ -117,6 +115,12 @@ impl Opened {
             _ => PathBuf::from("."),
         }
     }
+}
+
+/// The file, if it is as it was before it was judged.
+fn unchanged(known: &RawFile) -> Result<RawFile> {
+    known.settled()?;
+    Ok(known.try_clone()?)
 }
 
 /// A folder whose files stay open.
@@ -130,14 +134,19 @@ impl Folder for Kept {
         let failed = |error| ovf::Error::new(ovf::Kind::Io, "opening the file").caused_by(error);
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let file = match files.get(name.as_str()) {
-            Some(file) => file.try_clone().map_err(failed)?,
+            Some((file, _)) => file.try_clone().map_err(failed)?,
             None => match self.directory.file(name)? {
                 Some(file) => file,
                 None => return Ok(None),
             },
         };
-        if files.len() < HELD_LIMIT {
-            files.insert(name.as_str().to_owned(), file.try_clone().map_err(failed)?);
+        if files.len() < HELD_LIMIT && !files.contains_key(name.as_str()) {
+            let known = RawFile::new(file.try_clone().map_err(failed)?);
+            let known = known.map_err(|error| failed(std::io::Error::other(error)))?;
+            files.insert(
+                name.as_str().to_owned(),
+                (file.try_clone().map_err(failed)?, known),
+            );
         }
         let mut body = file;
         body.rewind().map_err(failed)?;

@@ -25,6 +25,7 @@ pub fn run(manager: &dyn Manager, network: &str) {
         disks: vec![Some(&disk), None],
         environment: None,
         power_on: false,
+        stopped: &|| false,
     };
     let mut told = Told::default();
     let about = manager.about().unwrap();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use e2e::libvirt::{self, Libvirtd};
 use e2e::{artefacts, conformance, recipe};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use vdc::error::Kind;
 use vdc::libvirt::Libvirt;
@@ -178,6 +179,30 @@ fn a_cut_in_every_phase_of_an_import_leaves_pools_and_machines_as_they_were() {
         Libvirt::connect(&daemon.uri()).unwrap().delete("test").unwrap();
         assert_eq!(daemon.holds(), [""; 0]);
     }
+}
+
+#[test]
+fn a_signal_in_the_middle_of_a_disk_has_everything_removed() {
+    let Some(daemon) = Libvirtd::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state ^ (state >> 29)).to_be_bytes()
+    });
+    let noise: Vec<u8> = noise.take(32 << 20).flatten().collect();
+    let package = recipe::build(&recipe::raw(folder.path(), &noise, ""));
+    let mut command = artefacts::ova();
+    command.arg("deploy").arg(&package).arg(daemon.uri());
+    let mut deploying = command.spawn().unwrap();
+    let volume = daemon.path("disks/test-data.raw");
+    while !(volume.exists() && libvirt::allocated(&volume) > 0) {
+        assert!(deploying.try_wait().unwrap().is_none(), "done before the signal");
+        thread::sleep(Duration::from_millis(2));
+    }
+    kill_process(Pid::from_child(&deploying), Signal::INT).unwrap();
+    assert_eq!(deploying.wait().unwrap().code(), Some(2));
+    assert_eq!(daemon.holds(), [""; 0]);
 }
 
 #[test]

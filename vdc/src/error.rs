@@ -36,6 +36,8 @@ pub enum Kind {
     Unsupported,
     /// It took too long.
     Timeout,
+    /// Whoever asked has had enough.
+    Stopped,
     /// What was asked for can't be asked for.
     Invalid,
     /// A disk could not be read.
@@ -54,6 +56,7 @@ impl Kind {
             Self::Off => "vdc.machine-off",
             Self::Unsupported => "vdc.unsupported",
             Self::Timeout => "vdc.timeout",
+            Self::Stopped => "vdc.stopped",
             Self::Invalid => "vdc.invalid",
             Self::Disk => "vdc.disk",
         }

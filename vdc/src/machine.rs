@@ -124,6 +124,7 @@ impl Machine {
         for item in &items {
             machine.add(descriptor, &items, item)?;
         }
+        machine.check_buses()?;
         if machine.disks.len() > MOST_DEVICES || machine.adapters.len() > MOST_DEVICES {
             return Err(Error::new(
                 Kind::Invalid,
@@ -132,6 +133,23 @@ impl Machine {
             ));
         }
         Ok(machine)
+    }
+
+    /// What no manager here can put together.
+    fn check_buses(&self) -> Result<()> {
+        let unsupported = |reason: &str| Err(Error::new(Kind::Unsupported, "", reason));
+        let scsi = |bus: &Bus| matches!(bus, Bus::LsiLogic | Bus::LsiSas | Bus::Pvscsi | Bus::VirtioScsi);
+        let mut models = self.disks.iter().map(|disk| disk.bus).filter(scsi);
+        if let Some(first) = models.next()
+            && models.any(|other| other != first)
+        {
+            return unsupported("the package has SCSI controllers of several models");
+        }
+        let ide = self.disks.iter().filter(|disk| disk.bus == Bus::Ide).count();
+        if ide > 3 || (ide > 0 && self.firmware == Firmware::Efi) {
+            return unsupported("IDE holds three disks beside the CD, and is not for UEFI");
+        }
+        Ok(())
     }
 
     fn add(&mut self, descriptor: &Descriptor, items: &[&Item], item: &Item) -> Result<()> {
@@ -226,7 +244,18 @@ fn disk(descriptor: &Descriptor, items: &[&Item], item: &Item) -> Result<Disk> {
         .capacity_in_bytes()
         .map_err(|error| invalid("the disk's capacity".to_owned()).because(error))?
         .ok_or_else(|| invalid("the disk's capacity is a property that is not set".to_owned()))?;
-    let file = disk.file_ref.as_deref().and_then(|file| descriptor.file(file));
+    if disk.parent_ref.is_some() {
+        let reason = format!("disk '{id}' lies over another one, which can't be imported");
+        return Err(Error::new(Kind::Unsupported, item.element_name.clone(), reason));
+    }
+    let file = match disk.file_ref.as_deref() {
+        Some(reference) => Some(
+            descriptor
+                .file(reference)
+                .ok_or_else(|| invalid(format!("disk '{id}' is in a file that the package has not")))?,
+        ),
+        None => None,
+    };
     let controller = item
         .parent
         .as_deref()

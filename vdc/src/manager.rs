@@ -147,6 +147,8 @@ pub struct Import<'a> {
     pub environment: Option<&'a dyn Source>,
     /// Whether it is switched on.
     pub power_on: bool,
+    /// Whether whoever asked has had enough: what was made by then is removed.
+    pub stopped: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// A machine that is taken out.

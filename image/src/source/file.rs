@@ -40,6 +40,16 @@ impl RawFile {
         Self::new(file).map_err(|e| e.at(place()))
     }
 
+    /// The same file, and what is remembered of it: changes since then are told by both.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if the system has no room for another open file.
+    pub fn try_clone(&self) -> Result<Self> {
+        let file = self.file.try_clone();
+        let file = file.map_err(|e| Error::io(Place::Whole, "open again", e))?;
+        Ok(Self { file, ..*self })
+    }
+
     /// The file.
     pub(crate) fn into_file(self) -> File {
         self.file

@@ -1,6 +1,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use serde_json::json;
 use vdc::machine::Machine;
 use vdc::manager::{Import, Manager, Plan};
 
+use crate::interruption;
 use crate::progress::Progress;
 use crate::report::{self, printable, size};
 use crate::target;
@@ -97,7 +100,7 @@ impl Arguments {
             })
         });
         let disks = disks.collect::<packer::Result<Vec<_>>>()?;
-        let target = target::connect(&self.target)?;
+        let (target, stopped) = (target::connect(&self.target)?, Arc::new(AtomicBool::new(false)));
         let import = Import {
             name: self.name.clone().unwrap_or_else(|| machine.name.clone()),
             machine: &machine,
@@ -109,10 +112,15 @@ impl Arguments {
                 .collect(),
             environment: Some(&environment),
             power_on: self.power_on,
+            stopped: &|| stopped.load(Ordering::Relaxed),
         };
         if self.dry_run {
             let plan = target.plan(&import).map_err(Error::from)?;
             return tell_plan(&plan, &machine, json);
+        }
+        // From here on a signal has what was made removed.
+        for signal in interruption::heeded() {
+            signal_hook::flag::register(signal, Arc::clone(&stopped))?;
         }
         let progress = Progress::new("importing", json);
         let made = target.import(&import, &mut |disk, at| {
@@ -122,7 +130,13 @@ impl Arguments {
         let vm = made.map_err(Error::from)?;
         progress.finish();
         let addresses = match self.wait_ready {
-            Some(seconds) => wait(target.as_ref(), &vm.name, Duration::from_secs(seconds), json)?,
+            Some(seconds) => wait(
+                target.as_ref(),
+                &vm.name,
+                Duration::from_secs(seconds),
+                json,
+                &stopped,
+            )?,
             None => Vec::new(),
         };
         if json {
@@ -146,17 +160,24 @@ impl Arguments {
 /// Between two questions for an address.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-fn wait(target: &dyn Manager, name: &str, patience: Duration, json: bool) -> anyhow::Result<Vec<IpAddr>> {
+fn wait(
+    target: &dyn Manager,
+    name: &str,
+    patience: Duration,
+    json: bool,
+    stopped: &AtomicBool,
+) -> anyhow::Result<Vec<IpAddr>> {
     let (progress, start) = (Progress::new("waiting for the machine", json), Instant::now());
     loop {
-        let addresses = target.addresses(name).map_err(Error::from)?;
+        // A target that can't be asked now may answer later.
+        let addresses = target.addresses(name).unwrap_or_default();
         if !addresses.is_empty() {
             progress.finish();
             return Ok(addresses);
         }
-        if start.elapsed() >= patience {
+        if start.elapsed() >= patience || stopped.load(Ordering::Relaxed) {
             let reason = format!(
-                "{name} runs, but has had no address for {} seconds: its console tells why",
+                "{name} was made and stays, but has had no address for {} seconds: its console tells why",
                 patience.as_secs()
             );
             bail!(Error::Usage(reason));

@@ -1,3 +1,4 @@
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ use vdc::machine::{Bus, Firmware, Machine, Model};
 
 use super::disk::Effort;
 use super::pack::identifier;
+use crate::report::printable;
 use crate::signer::SignerArguments;
 use crate::target;
 
@@ -63,7 +65,8 @@ impl Arguments {
         let signer = self.signer.open(self.sign.as_deref())?;
         let exported = target::connect(target)?.export(name).map_err(Error::from)?;
         for device in &exported.machine.left_out {
-            eprintln!("left out: {}", crate::report::printable(device));
+            // Whoever listens there may have gone away.
+            let _ = writeln!(anstream::stderr(), "left out: {}", printable(device));
         }
         let recipe = self.told(&exported.machine)?.recipe()?;
         let plan = Plan::of_sources(&recipe, signer, exported.disks)?.at_level(self.level.into());

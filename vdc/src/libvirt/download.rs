@@ -20,6 +20,8 @@ const KEPT: usize = 2;
 /// A volume that is read, its holes known as the target tells them.
 pub(super) struct Download {
     virsh: Virsh,
+    /// The machine whose disk it is.
+    domain: String,
     volume: [String; 2],
     size: u64,
     state: Mutex<State>,
@@ -33,9 +35,10 @@ struct State {
 }
 
 impl Download {
-    pub(super) fn new(virsh: &Virsh, volume: [String; 2], size: u64) -> Self {
+    pub(super) fn new(virsh: &Virsh, domain: &str, volume: [String; 2], size: u64) -> Self {
         Self {
             virsh: Virsh::new(virsh.uri()),
+            domain: domain.to_owned(),
             volume,
             size,
             state: Mutex::new(State::default()),
@@ -67,12 +70,8 @@ impl Download {
     fn fetched(&self, state: &mut State, index: u64) -> Result<File> {
         let (asked, file) = match state.coming.take() {
             Some((coming, asked, file)) if coming == index => (asked, file),
-            Some((_, asked, _)) => {
-                // Nobody wants it any more.
-                drop(asked.answer(TRANSFER_PATIENCE));
-                self.ask(index)?
-            }
-            None => self.ask(index)?,
+            // What is on its way is broken off: nobody wants it any more.
+            _ => self.ask(index)?,
         };
         asked.answer(TRANSFER_PATIENCE)?;
         let length = WINDOW.min(self.size - index * WINDOW);
@@ -134,17 +133,14 @@ impl Source for Download {
         Ok(())
     }
 
+    /// The machine is still off: nobody has written to its disks.
+    fn settled(&self) -> ImageResult<()> {
+        super::export::off(&self.virsh, &self.domain)
+            .map_err(|error| ImageError::new(ImageKind::Changed, Place::Whole, error.to_string()))
+    }
+
     /// What holds data is known only once it has come.
     fn data_length(&self) -> ImageResult<u64> {
         Ok(self.size)
-    }
-}
-
-impl Drop for Download {
-    /// The window that is on its way is nobody's any more.
-    fn drop(&mut self) {
-        if let Some((_, asked, _)) = self.lock().coming.take() {
-            drop(asked.answer(TRANSFER_PATIENCE));
-        }
     }
 }

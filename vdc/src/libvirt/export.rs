@@ -16,14 +16,7 @@ const CAPACITY_LIMIT: u64 = 64 << 40;
 
 pub(super) fn run(virsh: &Virsh, name: &str) -> Result<Exported> {
     let domain = option("domain", name)?;
-    let state = virsh.run(&["domstate", &domain])?;
-    if state.trim() != "shut off" {
-        let reason = format!(
-            "the machine is {}: switch it off first, for its disks change while it runs",
-            state.trim()
-        );
-        return Err(Error::new(Kind::Refused, name, reason));
-    }
+    off(virsh, name)?;
     let document = document(virsh, &["dumpxml", "--inactive", &domain])?;
     let root = document.root();
     let vm = super::inventory::machine(virsh, name)?;
@@ -45,7 +38,7 @@ pub(super) fn run(virsh: &Virsh, name: &str) -> Result<Exported> {
         let kind = device.attribute("", "device").unwrap_or("disk");
         match device.local_name() {
             "disk" if kind == "disk" => {
-                let source = disk(virsh, device)?;
+                let source = disk(virsh, name, device)?;
                 let number = exported.disks.len();
                 exported.machine.disks.push(Disk {
                     id: format!("disk{}", number + 1),
@@ -56,6 +49,10 @@ pub(super) fn run(virsh: &Virsh, name: &str) -> Result<Exported> {
                 });
                 exported.disks.push(source);
             }
+            "disk" if kind == "lun" => {
+                let reason = "a device of the host that is passed through can't be exported";
+                return Err(Error::new(Kind::Unsupported, name, reason));
+            }
             "interface" => exported.machine.adapters.push(adapter(device)?),
             // A drive's medium, and what every importer gives a machine of its own.
             "disk" | "emulator" | "controller" | "serial" | "console" | "channel" | "graphics" | "video"
@@ -64,6 +61,19 @@ pub(super) fn run(virsh: &Virsh, name: &str) -> Result<Exported> {
         }
     }
     Ok(exported)
+}
+
+/// Refuses a machine that is not switched off.
+pub(super) fn off(virsh: &Virsh, name: &str) -> Result<()> {
+    let state = virsh.run(&["domstate", &option("domain", name)?])?;
+    if state.trim() == "shut off" {
+        return Ok(());
+    }
+    let reason = format!(
+        "the machine is {}: switch it off first, for its disks change while it runs",
+        state.trim()
+    );
+    Err(Error::new(Kind::Refused, name, reason))
 }
 
 fn firmware(root: Element<'_>) -> Firmware {
@@ -76,7 +86,7 @@ fn firmware(root: Element<'_>) -> Firmware {
 }
 
 /// The raw disk in a volume, of whatever format.
-fn disk(virsh: &Virsh, device: Element<'_>) -> Result<Box<dyn Source>> {
+fn disk(virsh: &Virsh, domain: &str, device: Element<'_>) -> Result<Box<dyn Source>> {
     let answer = |reason: &str| Error::new(Kind::Answer, "dumpxml", reason);
     let source = child(device, "source").ok_or_else(|| answer("a disk without a source"))?;
     let (pool, volume) = match (
@@ -95,9 +105,21 @@ fn disk(virsh: &Virsh, device: Element<'_>) -> Result<Box<dyn Source>> {
     let told = document(virsh, &["vol-dumpxml", &names[0], &names[1]])?;
     let told = told.root();
     let format = child(told, "target").and_then(|target| child(target, "format"));
-    let format = format
+    let probed = format
         .and_then(|format| format.attribute("", "type"))
         .unwrap_or("raw");
+    // The pool tells by bytes that the guest may have written; the machine tells what it has been given.
+    let format = child(device, "driver")
+        .and_then(|driver| driver.attribute("", "type"))
+        .unwrap_or("raw");
+    if probed != format {
+        let reason = format!(
+            "the machine has '{volume}' as {}, and the pool takes it for {}",
+            format.escape_debug(),
+            probed.escape_debug()
+        );
+        return Err(Error::new(Kind::Refused, "", reason));
+    }
     let bytes = |name: &str| {
         let text = child(told, name).filter(|size| size.attribute("", "unit") == Some("bytes"));
         text.and_then(|size| size.text().trim().parse::<u64>().ok())
@@ -109,7 +131,7 @@ fn disk(virsh: &Virsh, device: Element<'_>) -> Result<Box<dyn Source>> {
     let size = size
         .filter(|&size| size <= CAPACITY_LIMIT)
         .ok_or_else(|| answer("a volume without a size"))?;
-    let download = Download::new(virsh, names, size);
+    let download = Download::new(virsh, domain, names, size);
     let unreadable =
         |error| Error::new(Kind::Disk, volume.clone(), "the volume can't be read").because(error);
     match format.parse::<Format>() {

@@ -11,7 +11,7 @@ use super::upload::Upload;
 use super::virsh::{Virsh, option};
 use super::{inventory, path_of};
 use crate::error::{Error, Kind, Result};
-use crate::manager::{Import, Plan, Vm};
+use crate::manager::{Import, Plan, Pool, Vm};
 
 /// What the import would make. Nothing is made.
 pub(super) fn plan(virsh: &Virsh, import: &Import<'_>, accelerated: bool) -> Result<Plan> {
@@ -33,9 +33,11 @@ pub(super) fn run(
     let definition = names.definition(import, accelerated)?;
     let mut made = Made {
         virsh,
+        stopped: import.stopped,
         undo: Vec::new(),
     };
     let told = make(&mut made, import, &names, &definition, progress)
+        .and_then(|()| go_on(import.stopped))
         .and_then(|()| inventory::machine(virsh, &import.name));
     told.map_err(|error| error.leaving(&made.undo()))
 }
@@ -92,7 +94,7 @@ impl Names {
             Err(error) => return Err(error),
         }
         let volume = |part: &str| format!("{}-{part}", import.name);
-        Ok(Self {
+        let names = Self {
             pool: pool(virsh, import.pool.as_deref())?,
             volumes: import
                 .machine
@@ -100,9 +102,32 @@ impl Names {
                 .iter()
                 .map(|disk| volume(&format!("{}.raw", disk.id)))
                 .collect(),
-            environment: import.environment.map(|_| volume("environment.iso")),
+            environment: import
+                .environment
+                .map(|_| inventory::environment_of(&import.name)),
             networks: networks(virsh, import)?,
-        })
+        };
+        names.free(virsh)?;
+        Ok(names)
+    }
+
+    /// Sees that there are no volumes of these names: what is there already is never removed.
+    fn free(&self, virsh: &Virsh) -> Result<()> {
+        let pool = option("pool", &self.pool)?;
+        for name in self.volumes.iter().chain(&self.environment) {
+            match virsh.run(&["vol-info", &pool, &option("vol", name)?]) {
+                Ok(_) => {
+                    let reason = format!(
+                        "pool {} has a volume of this name: choose another name",
+                        self.pool
+                    );
+                    return Err(Error::new(Kind::Taken, name.as_str(), reason));
+                }
+                Err(error) if error.kind() == Kind::Missing => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn sizes(&self, import: &Import<'_>) -> Vec<(String, u64)> {
@@ -126,6 +151,11 @@ impl Names {
     }
 }
 
+/// Whether volumes are files, whose holes read as zeros.
+fn is_sparse(pool: &Pool) -> bool {
+    matches!(pool.kind.as_str(), "dir" | "fs" | "netfs")
+}
+
 fn pool(virsh: &Virsh, wanted: Option<&str>) -> Result<String> {
     let pools = inventory::pools(virsh)?;
     let known = || {
@@ -137,9 +167,16 @@ fn pool(virsh: &Virsh, wanted: Option<&str>) -> Result<String> {
     };
     let found = match wanted {
         Some(name) => pools.iter().find(|pool| pool.name == name),
-        None => pools.iter().find(|pool| pool.active),
+        None => pools.iter().find(|pool| pool.active && is_sparse(pool)),
     };
     match (found, wanted) {
+        (Some(pool), _) if !is_sparse(pool) => {
+            let reason = format!(
+                "a pool of the kind '{}' keeps what was on it before where a disk has holes; use one of files",
+                pool.kind
+            );
+            Err(Error::new(Kind::Unsupported, &*pool.name, reason))
+        }
         (Some(pool), _) if pool.active => Ok(pool.name.clone()),
         (Some(pool), _) => Err(Error::new(
             Kind::Refused,
@@ -209,16 +246,19 @@ fn networks(virsh: &Virsh, import: &Import<'_>) -> Result<Vec<String>> {
 /// What has been made, and how to take it back.
 struct Made<'a> {
     virsh: &'a Virsh,
+    stopped: &'a (dyn Fn() -> bool + Sync),
     /// What it is, and the question that removes it.
     undo: Vec<(String, Vec<String>)>,
 }
 
 impl Made<'_> {
-    /// Makes something, and remembers how it is removed. Where the answer was lost it may have been made all the same.
+    /// Makes something whose name was free, and remembers how it is removed. Where an error came in place of the answer it may
+    /// have been made all the same.
     fn make(&mut self, question: &[&str], what: String, undo: &[&str]) -> Result<()> {
+        go_on(self.stopped)?;
         let made = self.virsh.run(question);
-        let lost = |error: &Error| matches!(error.kind(), Kind::Unreachable | Kind::Timeout);
-        if made.as_ref().err().is_none_or(lost) {
+        let may_be_ours = |error: &Error| error.kind() != Kind::Taken;
+        if made.as_ref().err().is_none_or(may_be_ours) {
             let undo = undo.iter().map(|&part| part.to_owned()).collect();
             self.undo.push((what, undo));
         }
@@ -231,8 +271,12 @@ impl Made<'_> {
         for (what, question) in self.undo.into_iter().rev() {
             let question: Vec<&str> = question.iter().map(String::as_str).collect();
             match self.virsh.run(&question) {
-                Err(error) if !matches!(error.kind(), Kind::Missing | Kind::Off) => left.push(what),
-                _ => {}
+                Ok(_) => {}
+                // It was not made after all: so says a target that can be reached.
+                Err(error)
+                    if matches!(error.kind(), Kind::Missing | Kind::Off)
+                        && self.virsh.run(&["list"]).is_ok() => {}
+                Err(_) => left.push(what),
             }
         }
         left
@@ -254,7 +298,14 @@ impl Made<'_> {
             &["vol-delete", &of, &vol],
         )?;
         let Some(disk) = disk else { return Ok(()) };
-        let upload = Upload::new(self.virsh, [of, vol], size)?;
+        if disk.size() > size {
+            return Err(Error::new(
+                Kind::Disk,
+                name,
+                "the disk is larger than was declared",
+            ));
+        }
+        let upload = Upload::new(self.virsh, [of, vol], size, self.stopped)?;
         if let Err(error) = write_raw_telling(disk, &upload, tell) {
             let own = Error::new(Kind::Disk, name, "the disk could not be written").because(error);
             return Err(upload.failure().unwrap_or(own));
@@ -294,6 +345,14 @@ fn make(
         )?;
     }
     Ok(())
+}
+
+/// An error once whoever asked has had enough.
+pub(super) fn go_on(stopped: &dyn Fn() -> bool) -> Result<()> {
+    match stopped() {
+        true => Err(Error::new(Kind::Stopped, "", "interrupted")),
+        false => Ok(()),
+    }
 }
 
 /// A document in memory, for another process to open.

@@ -106,13 +106,30 @@ fn parse_addresses(text: &str) -> Vec<IpAddr> {
     addresses.filter(|address| !address.is_loopback()).collect()
 }
 
-/// The disks of a machine that are volumes of pools: pool and volume.
+/// The volume of a machine's CD with the environment.
+pub(super) fn environment_of(name: &str) -> String {
+    format!("{name}-environment.iso")
+}
+
+/// A machine's own disks that are volumes of pools: pool and volume.
 pub(super) fn volumes(virsh: &Virsh, name: &str) -> Result<Vec<(String, String)>> {
     let document = document(virsh, &["dumpxml", "--inactive", &option("domain", name)?])?;
     let Some(devices) = child(document.root(), "devices") else {
         return Ok(Vec::new());
     };
-    let disks = devices.children().filter(|device| device.local_name() == "disk");
+    // A medium in a drive is borrowed, but for the one that came with the machine.
+    let own = |device: &Element<'_>| {
+        let shared = child(*device, "shareable").is_some();
+        let environment = child(*device, "source").and_then(|source| source.attribute("", "volume"));
+        match device.attribute("", "device") {
+            Some("disk") | None => !shared,
+            _ => environment == Some(&environment_of(name)),
+        }
+    };
+    let disks = devices
+        .children()
+        .filter(|device| device.local_name() == "disk")
+        .filter(own);
     let sources = disks.filter_map(|disk| child(disk, "source"));
     let named = sources.filter_map(|source| {
         let part = |name: &str| source.attribute("", name).map(str::to_owned);

@@ -8,6 +8,7 @@ use image::error::{Error as ImageError, Kind as ImageKind, Place};
 use image::source::Sink;
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use super::import::go_on;
 use super::path_of;
 use super::virsh::{Asked, TRANSFER_PATIENCE, Virsh};
 use crate::error::{Error, Kind, Result};
@@ -21,6 +22,7 @@ pub(super) struct Upload<'a> {
     /// The options that name the volume.
     volume: [String; 2],
     size: u64,
+    stopped: &'a (dyn Fn() -> bool + Sync),
     state: Mutex<State>,
 }
 
@@ -36,11 +38,17 @@ struct State {
 }
 
 impl<'a> Upload<'a> {
-    pub(super) fn new(virsh: &'a Virsh, volume: [String; 2], size: u64) -> Result<Self> {
+    pub(super) fn new(
+        virsh: &'a Virsh,
+        volume: [String; 2],
+        size: u64,
+        stopped: &'a (dyn Fn() -> bool + Sync),
+    ) -> Result<Self> {
         Ok(Self {
             virsh,
             volume,
             size,
+            stopped,
             state: Mutex::new(State {
                 window: 0,
                 held: false,
@@ -96,6 +104,7 @@ impl<'a> Upload<'a> {
         if !std::mem::take(&mut state.held) {
             return Ok(());
         }
+        go_on(self.stopped)?;
         state.settle()?;
         let start = state.window * WINDOW;
         let length = WINDOW.min(self.size - start);

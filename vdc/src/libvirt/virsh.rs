@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Kind, Result};
 
 /// Answers are at most this long.
-const ANSWER_LIMIT: u64 = 16 << 20;
+const ANSWER_LIMIT: u64 = 4 << 20;
 /// What every question may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a piece of a disk may take: the target's own disk may be slow.
@@ -20,19 +20,29 @@ pub(super) struct Virsh {
     uri: String,
 }
 
-/// A question under way.
+/// A question under way. One that nobody waits for any more is broken off.
 pub(super) struct Asked {
     child: Child,
     verb: String,
-    answer: thread::JoinHandle<Vec<u8>>,
-    complaint: thread::JoinHandle<Vec<u8>>,
+    told: Option<[thread::JoinHandle<Vec<u8>>; 2]>,
     start: Instant,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        // One that has ended is neither killed nor waited for again.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// An option with a value that somebody else chose.
 pub(super) fn option(name: &str, value: &str) -> Result<String> {
-    let fine = !value.is_empty() && value.len() <= 255 && !value.chars().any(|c| c.is_control() || c == '/');
-    if !fine {
+    let refused = |c: char| c.is_control() || matches!(c, '/' | '\'');
+    let fine = !value.is_empty() && value.len() <= 255 && !value.contains(refused);
+    // A number or a UUID in place of a name is another machine's.
+    let other = name == "domain" && (value.trim().parse::<i64>().is_ok() || is_uuid(value));
+    if !fine || other {
         let reason = format!("no name for a {name}");
         return Err(Error::new(
             Kind::Invalid,
@@ -41,6 +51,11 @@ pub(super) fn option(name: &str, value: &str) -> Result<String> {
         ));
     }
     Ok(format!("--{name}={value}"))
+}
+
+fn is_uuid(value: &str) -> bool {
+    let digits = value.chars().filter(char::is_ascii_hexdigit).count();
+    digits == 32 && value.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
 }
 
 impl Virsh {
@@ -74,8 +89,10 @@ impl Virsh {
         Ok(Asked {
             child,
             verb: arguments.first().copied().unwrap_or_default().to_owned(),
-            answer: thread::spawn(move || out.map(read).unwrap_or_default()),
-            complaint: thread::spawn(move || err.map(read).unwrap_or_default()),
+            told: Some([
+                thread::spawn(move || out.map(read).unwrap_or_default()),
+                thread::spawn(move || err.map(read).unwrap_or_default()),
+            ]),
             start: Instant::now(),
         })
     }
@@ -97,23 +114,27 @@ impl Asked {
             match self.child.try_wait() {
                 Ok(Some(status)) => break status,
                 Ok(None) if self.start.elapsed() > patience => {
-                    let _ = self.child.kill();
-                    let _ = self.child.wait();
                     let reason = format!("no answer within {} seconds", patience.as_secs());
-                    return Err(Error::new(Kind::Timeout, self.verb, reason));
+                    return Err(Error::new(Kind::Timeout, &*self.verb, reason));
                 }
                 Ok(None) => thread::sleep(TICK),
                 Err(error) => {
-                    return Err(Error::new(Kind::Unreachable, self.verb, "virsh was lost").because(error));
+                    return Err(Error::new(Kind::Unreachable, &*self.verb, "virsh was lost").because(error));
                 }
             }
         };
-        let text = |told: thread::JoinHandle<Vec<u8>>| {
-            String::from_utf8_lossy(&told.join().unwrap_or_default()).into_owned()
-        };
-        let (answer, complaint) = (text(self.answer), text(self.complaint));
+        let told = self
+            .told
+            .take()
+            .map(|told| told.map(|told| told.join().unwrap_or_default()));
+        let [answer, complaint] = told.unwrap_or_default();
+        let complaint = String::from_utf8_lossy(&complaint);
         if status.success() {
-            return Ok(answer);
+            if answer.len() as u64 >= ANSWER_LIMIT {
+                let reason = format!("the answer is longer than {ANSWER_LIMIT} bytes");
+                return Err(Error::new(Kind::Answer, &*self.verb, reason));
+            }
+            return Ok(String::from_utf8_lossy(&answer).into_owned());
         }
         let lines = complaint.lines().filter_map(|line| line.strip_prefix("error: "));
         let lines: Vec<String> = lines
@@ -123,13 +144,15 @@ impl Asked {
             true => format!("virsh left with {status}"),
             false => lines.join("; "),
         };
-        Err(Error::new(kind(&reason), self.verb, reason))
+        Err(Error::new(kind(&reason), &*self.verb, reason))
     }
 }
 
 /// virsh tells no codes; its words have been the same for many years.
 fn kind(complaint: &str) -> Kind {
-    let complaint = complaint.to_ascii_lowercase();
+    // Names stand between quotes, and may say anything.
+    let words: Vec<&str> = complaint.split('\'').step_by(2).collect();
+    let complaint = words.concat().to_ascii_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| complaint.contains(word));
     if any(&[
         "failed to connect",
@@ -175,8 +198,22 @@ mod tests {
     }
 
     #[test]
+    fn numbers_and_uuids_are_no_names_of_machines() {
+        for name in ["7", " 7", "+7", "8a8b7731-0902-4945-bced-da32cae0c030"] {
+            assert_eq!(
+                option("domain", name).unwrap_err().kind(),
+                Kind::Invalid,
+                "{name:?}"
+            );
+        }
+        assert!(option("domain", "node 7").is_ok() && option("pool", "7").is_ok());
+    }
+
+    #[test]
     fn complaints_are_told_apart() {
         assert_eq!(kind("Failed to get domain 'x'"), Kind::Missing);
+        let named = "storage volume 'broken pipe-system.raw' exists already";
+        assert_eq!(kind(named), Kind::Taken);
         assert_eq!(
             kind("operation failed: domain 'x' already exists with uuid"),
             Kind::Taken
