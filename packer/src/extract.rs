@@ -62,10 +62,6 @@ pub struct Extracted {
 /// The first bytes of a VMDK.
 const MAGIC: &[u8] = b"KDMV";
 
-fn is_descriptor(name: &MemberName) -> bool {
-    name.as_str().to_ascii_lowercase().ends_with(".ovf")
-}
-
 /// The bytes of a member that the package's reader has kept below its ceiling.
 fn whole(bytes: &mut dyn Read, path: &Path) -> Result<Vec<u8>> {
     let mut all = Vec::new();
@@ -171,7 +167,7 @@ impl Extraction {
         let capacity = capacity.map(|(_, capacity)| *capacity);
         match (wanted, capacity) {
             (Wanted::Members(folder), _) => self.copy(&name.under(&folder), bytes),
-            (Wanted::Disk { which, .. }, _) if self.disk.is_none() && is_descriptor(name) => {
+            (Wanted::Disk { which, .. }, _) if self.disk.is_none() && name.has_extension("ovf") => {
                 let descriptor = Descriptor::parse(&whole(bytes, Path::new(name.as_str()))?)?;
                 self.disk = Some(disk_of(&descriptor, &which)?);
                 Ok(())

@@ -44,10 +44,7 @@ impl Opened {
             let reason = format!("{}: this needs a regular file", path.display());
             return Err(Error::Usage(reason));
         }
-        let is_descriptor = path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("ovf"));
-        let held = if is_descriptor {
+        let held = if Source::is_descriptor(path) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Held::Folder(MemberName::parse(&name)?, Files::default())
         } else {
@@ -80,6 +77,15 @@ impl Opened {
                 Source::folder(folder, descriptor.clone())
             }
         })
+    }
+
+    /// The archive's length in bytes; none of a folder, whose files only its descriptor tells.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match &self.held {
+            Held::Archive(_, known) => Some(known.size()),
+            Held::Folder(..) => None,
+        }
     }
 
     /// A member's bytes where they lie, after [`Opened::source`] has been read to its end under the same policy.
@@ -163,7 +169,7 @@ pub struct JudgedDescriptor(Option<Vec<u8>>);
 
 impl Taker for JudgedDescriptor {
     fn take(&mut self, name: &MemberName, _: u64, bytes: &mut dyn Read) -> std::io::Result<()> {
-        if self.0.is_none() && name.as_str().to_ascii_lowercase().ends_with(".ovf") {
+        if self.0.is_none() && name.has_extension("ovf") {
             let mut descriptor = Vec::new();
             bytes.read_to_end(&mut descriptor)?;
             self.0 = Some(descriptor);
@@ -180,5 +186,100 @@ impl JudgedDescriptor {
     pub fn parse(&self) -> Result<Descriptor> {
         let bytes = self.0.as_deref().unwrap_or_default();
         Ok(Descriptor::parse(bytes)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::time::Duration;
+
+    use image::error::Kind;
+    use ovf::descriptor::{File as Reference, VirtualSystem};
+    use ovf::manifest::DigestAlgorithm;
+    use ovf::package::ova::{Layout, Writer};
+
+    use super::*;
+
+    /// A package with the file `disk`, as an archive and as a folder.
+    fn packages(folder: &Path) -> [PathBuf; 2] {
+        let system = VirtualSystem {
+            id: "s".to_owned(),
+            ..VirtualSystem::default()
+        };
+        let mut descriptor = Descriptor::new(system);
+        descriptor.files.push(Reference {
+            id: "f".to_owned(),
+            href: "disk".to_owned(),
+            ..Reference::default()
+        });
+        let descriptor = descriptor.render().unwrap();
+        let [archive, beside] = ["a.ova", "a.ovf"].map(|name| folder.join(name));
+        let layout = Layout {
+            base_name: "a".to_owned(),
+            files: vec![MemberName::parse("disk").unwrap()],
+            descriptor_len: 4096,
+            algorithm: DigestAlgorithm::Sha256,
+            signer: None,
+            mtime: 0,
+        };
+        let mut writer = Writer::create(File::create(&archive).unwrap(), layout).unwrap();
+        let mut member = writer.next_member().unwrap();
+        member.write_all(b"judged").unwrap();
+        member.finish().unwrap();
+        writer.finish(descriptor.clone()).unwrap();
+        std::fs::write(&beside, descriptor).unwrap();
+        std::fs::write(folder.join("disk"), b"judged").unwrap();
+        [archive, beside]
+    }
+
+    fn judged(path: &Path) -> (Opened, Policy) {
+        let (package, policy) = (Opened::new(path).unwrap(), Policy::at(0));
+        let mut source = package.source().unwrap();
+        while let Some(mut member) = source.next_member().unwrap() {
+            std::io::copy(&mut member, &mut std::io::sink()).unwrap();
+        }
+        (package, policy)
+    }
+
+    #[test]
+    fn what_gets_the_name_after_the_verdict_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in packages(folder.path()) {
+            let (package, policy) = judged(&path);
+            for name in ["disk", "a.ova"] {
+                let other = folder.path().join("other");
+                std::fs::write(&other, b"another").unwrap();
+                std::fs::rename(&other, folder.path().join(name)).unwrap();
+            }
+            // A new name in the place of the old one changes the file that had it, too.
+            let section = package.section("disk", &policy);
+            if let Ok(section) = section {
+                let mut bytes = [0; 6];
+                section.read_at(0, &mut bytes).unwrap();
+                assert_eq!(&bytes, b"judged");
+            }
+            packages(folder.path());
+        }
+    }
+
+    #[test]
+    fn what_is_changed_after_it_was_opened_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in packages(folder.path()) {
+            let (package, policy) = judged(&path);
+            assert!(package.section("disk", &policy).is_ok());
+            // A tick of the file system's clock.
+            std::thread::sleep(Duration::from_millis(20));
+            for name in ["disk", "a.ova"] {
+                let file = File::options().append(true).open(folder.path().join(name));
+                file.unwrap().write_all(b"more").unwrap();
+            }
+            match package.section("disk", &policy).unwrap_err() {
+                Error::Image(error) => assert_eq!(error.kind(), Kind::Changed),
+                other => assert!(matches!(other, Error::Ovf(_)), "{other}"),
+            }
+            packages(folder.path());
+        }
     }
 }

@@ -225,6 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn nobody_else_reads_a_hidden_file_and_its_mode_is_a_new_file_s_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let (path, plain) = (folder.path().join("x"), folder.path().join("plain"));
+        let output = hidden(&path).unwrap();
+        assert_eq!(mode(output.hidden.as_ref().unwrap().path()), 0o600);
+        output.commit().unwrap();
+        fs::write(&plain, b"").unwrap();
+        assert_eq!(mode(&path), mode(&plain));
+    }
+
+    #[test]
     fn a_committed_output_replaces_the_old_file_and_nothing_else_remains() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.ova");

@@ -88,9 +88,7 @@ impl Appliance {
                 contents.descriptor.systems().len()
             ));
         }
-        let in_archive = !path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("ovf"));
+        let in_archive = !Source::is_descriptor(path);
         let mut appliance = Self {
             descriptor: contents.descriptor,
             disks: Vec::new(),

@@ -1,6 +1,7 @@
 //! What is written by seeking, to something that cannot seek: written twice, the first time for nothing but its size and for
 //! what stands in places that are filled in later.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Seek, SeekFrom, Write};
 
@@ -71,8 +72,8 @@ impl<W: Write> Emitted<W> {
         self.out.flush()
     }
 
-    fn overlaid(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut bytes = bytes.to_vec();
+    fn overlaid<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        let mut bytes = Cow::Borrowed(bytes);
         let (start, end) = (self.position, self.position + bytes.len() as u64);
         // None overlap: going down from the end, the first that ends before the start is the last to look at.
         for (&at, piece) in self.measured.filled_in.range(..end).rev() {
@@ -82,7 +83,7 @@ impl<W: Write> Emitted<W> {
             }
             let (from, to) = (at.max(start), piece_end.min(end));
             let within = |position: u64, base: u64| usize::try_from(position - base).unwrap_or(usize::MAX);
-            bytes[within(from, start)..within(to, start)]
+            bytes.to_mut()[within(from, start)..within(to, start)]
                 .copy_from_slice(&piece[within(from, at)..within(to, at)]);
         }
         bytes

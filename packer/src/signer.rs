@@ -31,6 +31,29 @@ pub(crate) struct SignerArguments {
     passphrase_env: Option<String>,
 }
 
+/// The arguments of a verb that makes a package, signed or not.
+#[derive(Debug, Args)]
+pub(crate) struct Signing {
+    /// Sign with this RSA private key (PEM): PKCS#8, plain or encrypted, or PKCS#1
+    #[arg(
+        help_heading = HEADING,
+        long,
+        value_name = "KEY.pem",
+        requires = "cert",
+        conflicts_with = "sign_command"
+    )]
+    sign: Option<PathBuf>,
+    #[command(flatten)]
+    signer: SignerArguments,
+}
+
+impl Signing {
+    /// Who signs; nobody, where neither a key nor a command is given.
+    pub(crate) fn signer(&self) -> anyhow::Result<Option<Signer>> {
+        self.signer.open(self.sign.as_deref())
+    }
+}
+
 const MAX_PASSPHRASE_BYTES: u64 = 4096;
 
 impl SignerArguments {

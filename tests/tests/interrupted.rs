@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use e2e::artefacts;
+use e2e::{artefacts, recipe};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -175,6 +175,31 @@ fn a_signal_leaves_nothing_behind() {
     let mut packing = bench.packing();
     kill_process(Pid::from_child(&packing), Signal::TERM).unwrap();
     assert!(!packing.wait().unwrap().success());
+    assert_eq!(bench.names(), before);
+}
+
+#[test]
+fn a_signal_while_a_boot_disk_is_made_takes_its_temporary_files_along() {
+    let bench = Bench::new();
+    let recipe = recipe::appliance(bench.0.path(), &[]);
+    let before = bench.names();
+    let temporary = || std::fs::read_dir(bench.path("tmp")).unwrap().next().is_some();
+    let mut build = bench.ova();
+    build
+        .arg("build")
+        .arg(recipe)
+        .arg("-o")
+        .arg(bench.path("node.ova"));
+    let mut building = build.spawn().unwrap();
+    while !temporary() {
+        assert!(
+            building.try_wait().unwrap().is_none(),
+            "no temporary file was seen"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill_process(Pid::from_child(&building), Signal::TERM).unwrap();
+    assert!(!building.wait().unwrap().success());
     assert_eq!(bench.names(), before);
 }
 

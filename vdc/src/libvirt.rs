@@ -14,11 +14,11 @@ mod download;
 mod export;
 mod import;
 mod inventory;
+mod memory;
 mod upload;
 mod virsh;
 
 use std::net::IpAddr;
-use std::path::Path;
 
 use image::source::Progress;
 
@@ -116,15 +116,4 @@ impl Manager for Libvirt {
     fn delete(&self, name: &str) -> Result<()> {
         import::delete(&self.virsh, name)
     }
-}
-
-/// A file that another process of this machine can open by this name, as long as it stays open here.
-fn path_of(file: &impl std::os::fd::AsRawFd) -> String {
-    let (process, descriptor) = (std::process::id(), file.as_raw_fd());
-    Path::new("/proc")
-        .join(process.to_string())
-        .join("fd")
-        .join(descriptor.to_string())
-        .display()
-        .to_string()
 }

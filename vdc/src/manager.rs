@@ -148,7 +148,7 @@ pub struct Import<'a> {
     /// Whether it is switched on.
     pub power_on: bool,
     /// Whether whoever asked has had enough: what was made by then is removed.
-    pub stopped: &'a (dyn Fn() -> bool + Sync),
+    pub stopped: &'a dyn Fn() -> bool,
 }
 
 /// A machine that is taken out.

@@ -56,10 +56,7 @@ impl Source {
     /// # Errors
     /// [`Kind::Io`], [`Kind::MemberName`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let is_descriptor = path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("ovf"));
-        if !is_descriptor {
+        if !Self::is_descriptor(path) {
             let file = File::open(path)
                 .map_err(|error| Error::io("opening the archive", error).in_member(path.display()))?;
             return Ok(Self::seekable(file));
@@ -72,6 +69,12 @@ impl Source {
             _ => PathBuf::from("."),
         };
         Ok(Self::folder(Directory::new(folder), name))
+    }
+
+    /// Whether a path is a descriptor's, with files beside it, and no archive's: its name ends in `.ovf`.
+    pub fn is_descriptor(path: &Path) -> bool {
+        path.extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("ovf"))
     }
 
     /// Reads an OVA as it comes.

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::command::disk::Effort;
 use crate::progress::Progress;
 use crate::report;
-use crate::signer::SignerArguments;
+use crate::signer::Signing;
 
 /// Build an OVA from a recipe
 ///
@@ -27,17 +27,8 @@ pub(crate) struct Arguments {
     /// The package to write, or `-` for a pipe
     #[arg(short, long, value_name = "OUT.ova")]
     output: PathBuf,
-    /// Sign with this RSA private key (PEM): PKCS#8, plain or encrypted, or PKCS#1
-    #[arg(
-        long,
-        value_name = "KEY.pem",
-        requires = "cert",
-        conflicts_with = "sign_command"
-    )]
-    #[arg(help_heading = "Signing")]
-    sign: Option<PathBuf>,
     #[command(flatten)]
-    signer: SignerArguments,
+    signing: Signing,
     /// How hard to compress disks
     #[arg(long, value_enum, default_value_t = Effort::Default)]
     level: Effort,
@@ -50,7 +41,7 @@ impl Arguments {
     }
 
     fn build(self, json: bool) -> anyhow::Result<ExitCode> {
-        let signer = self.signer.open(self.sign.as_deref())?;
+        let signer = self.signing.signer()?;
         let recipe = Recipe::open(&self.recipe)?;
         let progress = Progress::new("gathering Debian packages, making disks", json);
         let plan = Plan::new(&recipe, signer)?.at_level(self.level.into());

@@ -26,7 +26,7 @@ use crate::values::Values;
 /// Import a package into a VDC manager
 ///
 /// The package is verified first: before that not a byte goes out. Then its disks are read once, inflated on all cores and sent
-/// on as they come, holes left out. If anything fails, all that was made is removed.
+/// on as they come, holes left out. If anything fails, or Ctrl-C is pressed, all that was made is removed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// The machine's name; the package's, if not given
     #[arg(long)]
     name: Option<String>,
-    /// The storage pool for the disks; the target's first active one, if not given
+    /// The storage pool for the disks, one of files; the target's first active one, if not given
     #[arg(long)]
     pool: Option<String>,
     /// Connect a network of the package to one of the target; one of the same name needs no word
@@ -79,7 +79,7 @@ impl Arguments {
         let (package, policy) = (Opened::new(path)?, self.trust.policy()?);
         let progress = Progress::new("verifying", json);
         let mut source = package.source()?;
-        progress.watch(&mut source, path.metadata().ok().map(|it| it.len()));
+        progress.watch(&mut source, package.length());
         let mut judged = JudgedDescriptor::default();
         let verdict = judge_taking(&location, &mut source, &policy, &mut judged)?;
         accepted(&location, &verdict)?;

@@ -13,7 +13,7 @@ use vdc::machine::{Bus, Firmware, Machine, Model};
 use super::disk::Effort;
 use super::pack::identifier;
 use crate::report::printable;
-use crate::signer::SignerArguments;
+use crate::signer::Signing;
 use crate::target;
 
 /// Take a machine out of a VDC manager as an OVA
@@ -44,17 +44,8 @@ pub(crate) struct Arguments {
     /// How hard to compress
     #[arg(long, value_enum, default_value_t = Effort::Default)]
     level: Effort,
-    /// Sign with this RSA private key (PEM): PKCS#8, plain or encrypted, or PKCS#1
-    #[arg(
-        help_heading = "Signing",
-        long,
-        value_name = "KEY.pem",
-        requires = "cert",
-        conflicts_with = "sign_command"
-    )]
-    sign: Option<PathBuf>,
     #[command(flatten)]
-    signer: SignerArguments,
+    signing: Signing,
 }
 
 impl Arguments {
@@ -62,7 +53,7 @@ impl Arguments {
         let Some((target, name)) = self.machine.rsplit_once('/').filter(|(_, name)| !name.is_empty()) else {
             bail!(Error::Usage(format!("{}: not TARGET/VM", self.machine)));
         };
-        let signer = self.signer.open(self.sign.as_deref())?;
+        let signer = self.signing.signer()?;
         let exported = target::connect(target)?.export(name).map_err(Error::from)?;
         for device in &exported.machine.left_out {
             // Whoever listens there may have gone away.

@@ -130,12 +130,14 @@ impl Arguments {
     ) -> anyhow::Result<Vec<Extracted>> {
         let (package, policy) = (Opened::new(path)?, self.trust.policy()?);
         let mut judged = JudgedDescriptor::default();
-        let verdict = judge_taking(location, &mut package.source()?, &policy, &mut judged)?;
+        let mut source = package.source()?;
+        progress.watch(&mut source, package.length());
+        let verdict = judge_taking(location, &mut source, &policy, &mut judged)?;
         accepted(location, &verdict)?;
         let which = self.disk.as_deref().unwrap_or_default();
         let (member, capacity) = place(&package, &judged.parse()?, which, &policy)?;
         let disk = image::open::inside(member, capacity)?;
-        let mut output = Output::create(&self.output)?;
+        let mut output = Output::create_deep(&self.output)?;
         progress.say("converting");
         convert(&disk, output.file(), options, &mut |at| {
             progress.set(at.done, at.total)

@@ -7,7 +7,7 @@ use packer::pack::{GuestSystem, Machine, SYSTEMS};
 use packer::recipe::ByteSize;
 
 use super::disk::Effort;
-use crate::signer::SignerArguments;
+use crate::signer::Signing;
 
 /// Make an OVA from disk images, without a recipe
 ///
@@ -66,17 +66,8 @@ pub(crate) struct Arguments {
     /// How hard to compress
     #[arg(long, value_enum, default_value_t = Effort::Default)]
     level: Effort,
-    /// Sign with this RSA private key (PEM): PKCS#8, plain or encrypted, or PKCS#1
-    #[arg(
-        help_heading = "Signing",
-        long,
-        value_name = "KEY.pem",
-        requires = "cert",
-        conflicts_with = "sign_command"
-    )]
-    sign: Option<PathBuf>,
     #[command(flatten)]
-    signer: SignerArguments,
+    signing: Signing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -117,7 +108,7 @@ impl Arguments {
     }
 
     fn pack(self, json: bool) -> anyhow::Result<ExitCode> {
-        let signer = self.signer.open(self.sign.as_deref())?;
+        let signer = self.signing.signer()?;
         let recipe = self.machine()?.recipe()?;
         let plan = Plan::new(&recipe, signer)?.at_level(self.level.into()).unlisted();
         super::build::write(&plan, &self.output, json)

@@ -227,9 +227,7 @@ fn descriptor_of(source: &mut Source) -> anyhow::Result<Option<(String, Vec<u8>)
 fn only_descriptor(folder: &Path) -> anyhow::Result<PathBuf> {
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let mut descriptors: Vec<_> = paths
-        .filter(|path| path.extension().is_some_and(|it| it.eq_ignore_ascii_case("ovf")))
-        .collect();
+    let mut descriptors: Vec<_> = paths.filter(|path| Source::is_descriptor(path)).collect();
     match (descriptors.pop(), descriptors.pop()) {
         (Some(descriptor), None) => Ok(descriptor),
         (None, _) => bail!(packer::Error::Usage(format!(

@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use image::error::{Error as ImageError, Kind as ImageKind, Place, Result as ImageResult};
 use image::source::{RawFile, Source};
-use rustix::fs::{MemfdFlags, memfd_create};
 
-use super::path_of;
+use super::memory;
 use super::virsh::{Asked, TRANSFER_PATIENCE, Virsh};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// Bytes of a window.
 const WINDOW: u64 = 16 << 20;
@@ -37,7 +36,7 @@ struct State {
 impl Download {
     pub(super) fn new(virsh: &Virsh, domain: &str, volume: [String; 2], size: u64) -> Self {
         Self {
-            virsh: Virsh::new(virsh.uri()),
+            virsh: virsh.clone(),
             domain: domain.to_owned(),
             volume,
             size,
@@ -75,7 +74,7 @@ impl Download {
         };
         asked.answer(TRANSFER_PATIENCE)?;
         let length = WINDOW.min(self.size - index * WINDOW);
-        file.set_len(length).map_err(held)?;
+        file.set_len(length).map_err(memory::failed)?;
         if (index + 1) * WINDOW < self.size {
             let (asked, file) = self.ask(index + 1)?;
             state.coming = Some((index + 1, asked, file));
@@ -84,12 +83,11 @@ impl Download {
     }
 
     fn ask(&self, index: u64) -> Result<(Asked, File)> {
-        let memory = memfd_create("window", MemfdFlags::CLOEXEC);
-        let file = File::from(memory.map_err(|error| held(error.into()))?);
+        let file = memory::empty()?;
         let start = index * WINDOW;
         let [pool, volume] = &self.volume;
         let (path, offset, length) = (
-            format!("--file={}", path_of(&file)),
+            memory::option(&file),
             format!("--offset={start}"),
             format!("--length={}", WINDOW.min(self.size - start)),
         );
@@ -98,10 +96,6 @@ impl Download {
             .ask(&["vol-download", pool, volume, &path, &offset, &length, "--sparse"])?;
         Ok((asked, file))
     }
-}
-
-fn held(error: std::io::Error) -> Error {
-    Error::new(Kind::Disk, "", "a part of the disk can't be held in memory").because(error)
 }
 
 impl Source for Download {

@@ -1,15 +1,11 @@
 //! Making a machine: volumes, their bytes, the domain; on failure all of it is taken back, the last first.
 
-use std::fs::File;
-use std::io::Write as _;
-
 use image::source::{Progress, Source, write_raw_telling};
-use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::definition::{Definition, volume};
 use super::upload::Upload;
-use super::virsh::{Virsh, option};
-use super::{inventory, path_of};
+use super::virsh::{Virsh, new_option, option};
+use super::{inventory, memory};
 use crate::error::{Error, Kind, Result};
 use crate::manager::{Import, Plan, Pool, Vm};
 
@@ -77,14 +73,7 @@ struct Names {
 
 impl Names {
     fn of(virsh: &Virsh, import: &Import<'_>) -> Result<Self> {
-        let domain = option("domain", &import.name)?;
-        if import.name.starts_with('-') {
-            return Err(Error::new(
-                Kind::Invalid,
-                &*import.name,
-                "a machine's name begins with no hyphen",
-            ));
-        }
+        let domain = new_option("domain", &import.name)?;
         match virsh.run(&["domstate", &domain]) {
             Ok(_) => {
                 let reason = "there is a machine of this name: choose another by --name";
@@ -115,7 +104,7 @@ impl Names {
     fn free(&self, virsh: &Virsh) -> Result<()> {
         let pool = option("pool", &self.pool)?;
         for name in self.volumes.iter().chain(&self.environment) {
-            match virsh.run(&["vol-info", &pool, &option("vol", name)?]) {
+            match virsh.run(&["vol-info", &pool, &new_option("vol", name)?]) {
                 Ok(_) => {
                     let reason = format!(
                         "pool {} has a volume of this name: choose another name",
@@ -246,7 +235,7 @@ fn networks(virsh: &Virsh, import: &Import<'_>) -> Result<Vec<String>> {
 /// What has been made, and how to take it back.
 struct Made<'a> {
     virsh: &'a Virsh,
-    stopped: &'a (dyn Fn() -> bool + Sync),
+    stopped: &'a dyn Fn() -> bool,
     /// What it is, and the question that removes it.
     undo: Vec<(String, Vec<String>)>,
 }
@@ -291,9 +280,9 @@ impl Made<'_> {
         tell: &mut dyn FnMut(Progress),
     ) -> Result<()> {
         let (of, vol) = (option("pool", pool)?, option("vol", name)?);
-        let document = held(&volume(name, size)?)?;
+        let document = memory::holding(&volume(name, size)?)?;
         self.make(
-            &["vol-create", &of, &format!("--file={}", path_of(&document))],
+            &["vol-create", &of, &memory::option(&document)],
             format!("volume {name} of pool {pool}"),
             &["vol-delete", &of, &vol],
         )?;
@@ -330,10 +319,10 @@ fn make(
     if let (Some(name), Some(source)) = (&names.environment, import.environment) {
         made.volume(&names.pool, name, Some(source), source.size(), &mut |_| {})?;
     }
-    let document = held(definition)?;
+    let document = memory::holding(definition)?;
     let domain = option("domain", &import.name)?;
     made.make(
-        &["define", &format!("--file={}", path_of(&document))],
+        &["define", &memory::option(&document)],
         format!("machine {}", import.name),
         &["undefine", &domain, "--nvram", "--managed-save"],
     )?;
@@ -353,15 +342,4 @@ pub(super) fn go_on(stopped: &dyn Fn() -> bool) -> Result<()> {
         true => Err(Error::new(Kind::Stopped, "", "interrupted")),
         false => Ok(()),
     }
-}
-
-/// A document in memory, for another process to open.
-fn held(document: &[u8]) -> Result<File> {
-    let failed = |error: std::io::Error| {
-        Error::new(Kind::Disk, "", "a document can't be held in memory").because(error)
-    };
-    let made = memfd_create("document", MemfdFlags::CLOEXEC);
-    let mut file = File::from(made.map_err(|error| failed(error.into()))?);
-    file.write_all(document).map_err(failed)?;
-    Ok(file)
 }

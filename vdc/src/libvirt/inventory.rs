@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ovf::xml::{Document, Element};
 
-use super::virsh::{Virsh, option};
+use super::virsh::{Virsh, machine_option, option};
 use crate::error::{Error, Kind, Result};
 use crate::manager::{Inventory, Network, Pool, Vm};
 
@@ -15,11 +15,20 @@ pub(super) fn read(virsh: &Virsh) -> Result<Inventory> {
     Ok(Inventory {
         pools: pools(virsh)?,
         networks: networks(virsh)?,
-        machines: names(virsh, &["list", "--all", "--name"])?
-            .iter()
-            .map(|name| machine(virsh, name))
-            .collect::<Result<_>>()?,
+        machines: machines(virsh)?,
     })
+}
+
+fn machines(virsh: &Virsh) -> Result<Vec<Vm>> {
+    let identifiers = names(virsh, &["list", "--all", "--uuid"])?;
+    let told = identifiers.iter().map(|uuid| told(virsh, &machine_option(uuid)?));
+    // One that has gone since is none.
+    let there = told.filter(|vm| {
+        vm.as_ref()
+            .err()
+            .is_none_or(|error| error.kind() != Kind::Missing)
+    });
+    there.collect()
 }
 
 fn names(virsh: &Virsh, arguments: &[&str]) -> Result<Vec<String>> {
@@ -57,10 +66,14 @@ pub(super) fn networks(virsh: &Virsh) -> Result<Vec<Network>> {
 }
 
 pub(super) fn machine(virsh: &Virsh, name: &str) -> Result<Vm> {
-    let domain = option("domain", name)?;
-    let document = document(virsh, &["dumpxml", &domain])?;
+    told(virsh, &option("domain", name)?)
+}
+
+fn told(virsh: &Virsh, domain: &str) -> Result<Vm> {
+    let document = document(virsh, &["dumpxml", domain])?;
     let root = document.root();
-    let state = virsh.run(&["domstate", &domain])?;
+    let state = virsh.run(&["domstate", domain])?;
+    let name = child(root, "name").map(|name| name.text()).unwrap_or_default();
     let memory = child(root, "memory");
     let unit = memory
         .and_then(|memory| memory.attribute("", "unit"))
@@ -76,7 +89,7 @@ pub(super) fn machine(virsh: &Virsh, name: &str) -> Result<Vm> {
         }
     };
     Ok(Vm {
-        name: name.to_owned(),
+        name,
         id: child(root, "uuid").map(|uuid| uuid.text()).unwrap_or_default(),
         state: state.trim().to_owned(),
         cpus: u32::try_from(number(root, "vcpu")).unwrap_or(u32::MAX),

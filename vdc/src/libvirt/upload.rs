@@ -1,17 +1,16 @@
 //! A disk written into a volume, in windows: each is gathered in memory, holes left out, and sent while the next is gathered.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Mutex, PoisonError};
 
 use image::error::{Error as ImageError, Kind as ImageKind, Place};
 use image::source::Sink;
-use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::import::go_on;
-use super::path_of;
+use super::memory;
 use super::virsh::{Asked, TRANSFER_PATIENCE, Virsh};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// Bytes of a window; two of them are in memory.
 const WINDOW: u64 = 16 << 20;
@@ -22,8 +21,8 @@ pub(super) struct Upload<'a> {
     /// The options that name the volume.
     volume: [String; 2],
     size: u64,
-    stopped: &'a (dyn Fn() -> bool + Sync),
-    state: Mutex<State>,
+    stopped: &'a dyn Fn() -> bool,
+    state: RefCell<State>,
 }
 
 struct State {
@@ -42,17 +41,17 @@ impl<'a> Upload<'a> {
         virsh: &'a Virsh,
         volume: [String; 2],
         size: u64,
-        stopped: &'a (dyn Fn() -> bool + Sync),
+        stopped: &'a dyn Fn() -> bool,
     ) -> Result<Self> {
         Ok(Self {
             virsh,
             volume,
             size,
             stopped,
-            state: Mutex::new(State {
+            state: RefCell::new(State {
                 window: 0,
                 held: false,
-                memory: memory()?,
+                memory: memory::empty()?,
                 sending: None,
                 failure: None,
             }),
@@ -61,7 +60,7 @@ impl<'a> Upload<'a> {
 
     /// Sends what is left. The last window goes in any case: it gives the volume its length.
     pub(super) fn finish(&self) -> Result<()> {
-        let mut state = self.lock();
+        let mut state = self.state.borrow_mut();
         let last = self.size.saturating_sub(1) / WINDOW;
         if state.window != last {
             self.send(&mut state)?;
@@ -74,11 +73,7 @@ impl<'a> Upload<'a> {
 
     /// The target's own words, where it was the target that failed.
     pub(super) fn failure(&self) -> Option<Error> {
-        self.lock().failure.take()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.borrow_mut().failure.take()
     }
 
     fn put(&self, state: &mut State, offset: u64, bytes: &[u8]) -> Result<()> {
@@ -92,7 +87,10 @@ impl<'a> Upload<'a> {
                 .unwrap_or(usize::MAX)
                 .min(bytes.len());
             let (piece, rest) = bytes.split_at(room);
-            state.memory.write_all_at(piece, at % WINDOW).map_err(failed)?;
+            state
+                .memory
+                .write_all_at(piece, at % WINDOW)
+                .map_err(memory::failed)?;
             state.held = true;
             (at, bytes) = (at + room as u64, rest);
         }
@@ -108,10 +106,10 @@ impl<'a> Upload<'a> {
         state.settle()?;
         let start = state.window * WINDOW;
         let length = WINDOW.min(self.size - start);
-        state.memory.set_len(length).map_err(failed)?;
-        let file = std::mem::replace(&mut state.memory, memory()?);
+        state.memory.set_len(length).map_err(memory::failed)?;
+        let file = std::mem::replace(&mut state.memory, memory::empty()?);
         let (path, offset, count) = (
-            format!("--file={}", path_of(&file)),
+            memory::option(&file),
             format!("--offset={start}"),
             format!("--length={length}"),
         );
@@ -133,15 +131,6 @@ impl State {
     }
 }
 
-fn memory() -> Result<File> {
-    let made = memfd_create("window", MemfdFlags::CLOEXEC);
-    made.map(File::from).map_err(|error| failed(error.into()))
-}
-
-fn failed(error: std::io::Error) -> Error {
-    Error::new(Kind::Disk, "", "a part of the disk can't be held in memory").because(error)
-}
-
 impl Sink for Upload<'_> {
     /// The volume has its size.
     fn set_size(&self, _: u64) -> image::error::Result<()> {
@@ -149,7 +138,7 @@ impl Sink for Upload<'_> {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> image::error::Result<()> {
-        let mut state = self.lock();
+        let mut state = self.state.borrow_mut();
         self.put(&mut state, offset, bytes).map_err(|error| {
             let told = ImageError::new(ImageKind::Io, Place::Offset(offset), error.to_string());
             state.failure = Some(error);

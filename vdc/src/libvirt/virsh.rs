@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) const TRANSFER_PATIENCE: Duration = Duration::from_secs(300);
 const TICK: Duration = Duration::from_millis(2);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Virsh {
     uri: String,
 }
@@ -36,9 +36,9 @@ impl Drop for Asked {
     }
 }
 
-/// An option with a value that somebody else chose.
+/// An option with the name of something, which somebody else chose.
 pub(super) fn option(name: &str, value: &str) -> Result<String> {
-    let refused = |c: char| c.is_control() || matches!(c, '/' | '\'');
+    let refused = |c: char| c.is_control() || c == '/';
     let fine = !value.is_empty() && value.len() <= 255 && !value.contains(refused);
     // A number or a UUID in place of a name is another machine's.
     let other = name == "domain" && (value.trim().parse::<i64>().is_ok() || is_uuid(value));
@@ -51,6 +51,28 @@ pub(super) fn option(name: &str, value: &str) -> Result<String> {
         ));
     }
     Ok(format!("--{name}={value}"))
+}
+
+/// As [`option`], for what is to be made: complaints quote its name, and have to be read.
+pub(super) fn new_option(name: &str, value: &str) -> Result<String> {
+    if value.starts_with('-') || value.contains('\'') {
+        let reason = format!("a {name} is given no name with a hyphen at its start or a quote");
+        return Err(Error::new(
+            Kind::Invalid,
+            value.escape_debug().to_string(),
+            reason,
+        ));
+    }
+    option(name, value)
+}
+
+/// A machine by the identifier that libvirt gave it: a name may be anything, and be another's tomorrow.
+pub(super) fn machine_option(uuid: &str) -> Result<String> {
+    if !is_uuid(uuid) {
+        let reason = "no machine's identifier";
+        return Err(Error::new(Kind::Answer, uuid.escape_debug().to_string(), reason));
+    }
+    Ok(format!("--domain={uuid}"))
 }
 
 fn is_uuid(value: &str) -> bool {
@@ -207,6 +229,7 @@ mod tests {
             );
         }
         assert!(option("domain", "node 7").is_ok() && option("pool", "7").is_ok());
+        assert!(option("domain", "bob's").is_ok() && new_option("domain", "bob's").is_err());
     }
 
     #[test]
