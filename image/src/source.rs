@@ -7,6 +7,7 @@ mod copy;
 mod eager;
 mod file;
 mod memory;
+mod prefix;
 mod sink;
 
 use std::ops::Range;
@@ -17,6 +18,7 @@ pub use copy::{write_raw, write_raw_telling};
 pub use eager::EagerFile;
 pub use file::RawFile;
 pub use memory::Memory;
+pub use prefix::Prefix;
 pub use sink::{Seeking, Sink};
 
 use crate::error::{Error, Kind, Place, Result};

@@ -29,6 +29,7 @@ pub struct Plan<'a> {
     signer: Option<Signer>,
     eulas: Vec<String>,
     disks: Vec<PlannedDisk>,
+    state: Option<PlannedState>,
     components: Vec<Component>,
     level: Level,
     /// Whether a bill of materials is written.
@@ -42,6 +43,14 @@ struct PlannedDisk {
     seed: Guid,
     /// Holds the temporary file that `source` reads.
     _state: Option<StateDisk>,
+}
+
+/// What a machine was doing when it was taken out.
+struct PlannedState {
+    /// The image that holds it.
+    image: PlannedDisk,
+    platform: String,
+    definition: String,
 }
 
 /// Which pass over the disks it is.
@@ -115,6 +124,7 @@ impl<'a> Plan<'a> {
             signer,
             eulas,
             disks: Vec::new(),
+            state: None,
             components: Vec::new(),
             level: Level::Default,
             listed: true,
@@ -149,6 +159,7 @@ impl<'a> Plan<'a> {
             signer,
             eulas: description::eula_texts(recipe)?,
             disks: Vec::new(),
+            state: None,
             components: Vec::new(),
             level: Level::Default,
             listed: false,
@@ -157,21 +168,46 @@ impl<'a> Plan<'a> {
             return Err(Error::Usage("a disk for each of the recipe's".to_owned()));
         }
         for (disk, source) in recipe.disk.iter().zip(sources) {
-            let planned = plan.planned(disk, source, None)?;
+            let planned = plan.planned(disk.id.get_ref(), source, None)?;
             plan.disks.push(planned);
         }
         Ok(plan)
     }
 
-    fn planned(&self, disk: &Disk, source: Box<dyn Source>, state: Option<StateDisk>) -> Result<PlannedDisk> {
-        let (system, id) = (self.recipe.system.id.get_ref(), disk.id.get_ref());
+    fn planned(&self, id: &str, source: Box<dyn Source>, state: Option<StateDisk>) -> Result<PlannedDisk> {
+        let system = self.recipe.system.id.get_ref();
         Ok(PlannedDisk {
-            id: id.clone(),
+            id: id.to_owned(),
             member: MemberName::parse(&format!("{system}-{id}.vmdk"))?,
             source,
-            seed: seed(self.recipe, disk),
+            seed: seed(self.recipe, id),
             _state: state,
         })
+    }
+
+    /// The same, of a machine that was running.
+    ///
+    /// # Errors
+    /// The recipe has a disk called `memory`.
+    pub fn running(mut self, state: vdc::manager::ExportedState) -> Result<Self> {
+        if self.disks.iter().any(|disk| disk.id == MEMORY) {
+            return Err(Error::Usage(format!(
+                "a disk can't be called '{MEMORY}' beside a saved state"
+            )));
+        }
+        self.state = Some(PlannedState {
+            image: self.planned(MEMORY, state.source, None)?,
+            platform: state.platform.to_owned(),
+            definition: state.definition,
+        });
+        Ok(self)
+    }
+
+    /// All that is packed, in its order.
+    fn images(&self) -> impl Iterator<Item = &PlannedDisk> {
+        self.disks
+            .iter()
+            .chain(self.state.as_ref().map(|state| &state.image))
     }
 
     /// The same, compressing this hard.
@@ -190,10 +226,10 @@ impl<'a> Plan<'a> {
     }
 
     fn add_disk(&mut self, disk: &Disk, inputs: Option<&(Lock, Cache)>) -> Result<()> {
-        let (recipe, seed) = (self.recipe, seed(self.recipe, disk));
-        let id = disk.id.get_ref();
+        let (recipe, id) = (self.recipe, disk.id.get_ref());
+        let seed = seed(recipe, id);
         let planned = |plan: &mut Self, source, state| -> Result<()> {
-            let planned = plan.planned(disk, source, state)?;
+            let planned = plan.planned(id, source, state)?;
             plan.disks.push(planned);
             Ok(())
         };
@@ -296,7 +332,7 @@ impl<'a> Plan<'a> {
         let archive = self.write_archive(&mut measured, Pass::First, progress)?;
         let mut emitted = measured.emit(out);
         let mut again = ova::Writer::create(&mut emitted, self.layout()?)?;
-        for disk in &self.disks {
+        for disk in self.images() {
             disk.pack(self.level, &mut again, Pass::Second, progress)?;
         }
         if again.files() != archive.files {
@@ -324,10 +360,10 @@ impl<'a> Plan<'a> {
 
     /// Sizes are known only when the disks are packed: the descriptor's place is kept for the longest they can make it.
     fn layout(&self) -> Result<ova::Layout<'_>> {
-        let largest: Vec<PackedDisk> = self.disks.iter().map(PlannedDisk::largest).collect();
+        let largest: Vec<PackedDisk> = self.images().map(PlannedDisk::largest).collect();
         Ok(ova::Layout {
             base_name: self.recipe.system.id.get_ref().clone(),
-            files: self.disks.iter().map(|disk| disk.member.clone()).collect(),
+            files: self.images().map(|disk| disk.member.clone()).collect(),
             descriptor_len: self.describe(&largest)?.len() as u64,
             algorithm: DigestAlgorithm::Sha256,
             signer: self.signer.as_ref(),
@@ -343,7 +379,7 @@ impl<'a> Plan<'a> {
     ) -> Result<Archive> {
         let mut archive = ova::Writer::create(out, self.layout()?)?;
         let mut packed = Vec::new();
-        for disk in &self.disks {
+        for disk in self.images() {
             packed.push(disk.pack(self.level, &mut archive, pass, progress)?);
         }
         let files = archive.files().to_vec();
@@ -354,8 +390,12 @@ impl<'a> Plan<'a> {
         })
     }
 
-    fn describe(&self, disks: &[PackedDisk]) -> Result<Vec<u8>> {
-        let descriptor = description::describe(self.recipe, &self.eulas, disks)?;
+    fn describe(&self, images: &[PackedDisk]) -> Result<Vec<u8>> {
+        let (disks, memory) = images.split_at(self.disks.len());
+        let mut descriptor = description::describe(self.recipe, &self.eulas, disks)?;
+        if let (Some(state), [memory]) = (&self.state, memory) {
+            description::describe_state(&mut descriptor, state, memory);
+        }
         match descriptor.check_references().into_iter().next() {
             Some(error) => Err(error.into()),
             None => Ok(descriptor.render()?),
@@ -364,9 +404,12 @@ impl<'a> Plan<'a> {
 }
 
 /// What a disk's own numbers are derived from.
-fn seed(recipe: &Recipe, disk: &Disk) -> Guid {
-    Guid::derive(format!("{}\n{}", recipe.system.id.get_ref(), disk.id.get_ref()).as_bytes())
+fn seed(recipe: &Recipe, disk: &str) -> Guid {
+    Guid::derive(format!("{}\n{disk}", recipe.system.id.get_ref()).as_bytes())
 }
+
+/// What the image of a saved state is called, in place of a disk's id.
+const MEMORY: &str = "memory";
 
 /// Compressed grains are written in pieces of about this many bytes.
 const BUFFER: usize = 1 << 20;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use image::convert::Options;
 use image::error::{Kind, Place};
 use image::vmdk::CAPACITY_LIMIT;
-use ovf::descriptor::{Compression, Descriptor};
+use ovf::descriptor::{Compression, Descriptor, SavedState};
 use ovf::package::MemberName;
 use ovf::verify::{Policy, Taker};
 
@@ -109,6 +109,32 @@ pub fn place(
 ) -> Result<(Section, u64)> {
     let (member, capacity) = disk_of(descriptor, which)?;
     Ok((package.section(&member, policy)?, capacity))
+}
+
+/// As [`place`], for the image that holds a saved state: its member's bytes, and what they are at most when inflated.
+///
+/// # Errors
+/// The package has no such file.
+pub fn place_state(
+    package: &Opened,
+    descriptor: &Descriptor,
+    state: &SavedState,
+    policy: &Policy,
+) -> Result<(Section, u64)> {
+    let file = descriptor.file(&state.file_ref);
+    let file = file.ok_or_else(|| Error::Refused(format!("the package has no file '{}'", state.file_ref)))?;
+    if file.compression != Compression::None || file.chunk_size.is_some() {
+        let reason = "the saved state is compressed or in chunks as a file, which can't be read";
+        return Err(Error::Refused(reason.to_owned()));
+    }
+    if state.length > CAPACITY_LIMIT {
+        return Err(Error::Refused("the saved state is longer than any".to_owned()));
+    }
+    // The image is of whole grains.
+    Ok((
+        package.section(&file.href, policy)?,
+        state.length.next_multiple_of(1 << 20),
+    ))
 }
 
 impl Extraction {

@@ -88,6 +88,11 @@ impl Appliance {
                 contents.descriptor.systems().len()
             ));
         }
+        if contents.descriptor.systems()[0].saved_state.is_some() {
+            return refuse(
+                "a machine that was running, whose memory can't be resumed here: deploy it".to_owned(),
+            );
+        }
         let in_archive = !Source::is_descriptor(path);
         let mut appliance = Self {
             descriptor: contents.descriptor,

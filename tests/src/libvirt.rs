@@ -21,10 +21,12 @@ pub struct Libvirtd {
 /// What the daemon and its helper find in place of the machine's own folders.
 const SCRIPT: &str = r#"
 cp -r /etc/libvirt "$1/etc"
+# What the machine itself keeps is none of ours.
+rm -rf "$1/etc/storage"
 mkdir "$1/lib" "$1/cache" "$1/sock" "$1/disks"
 mount --bind "$1/etc" /etc/libvirt
 mount -t tmpfs tmpfs /run
-mkdir -p /var/lib/libvirt /var/cache/libvirt /run/libvirt
+mkdir -p /var/lib/libvirt /var/cache/libvirt /run/libvirt /run/lock
 mount --bind "$1/lib" /var/lib/libvirt
 mount --bind "$1/cache" /var/cache/libvirt
 ip link set lo up

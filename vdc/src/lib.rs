@@ -5,6 +5,7 @@
 //!
 //! - [`machine`]: what a package asks for, in words that no manager owns
 //! - [`manager`]: what a manager can do
+//! - [`inventory`], [`usage`], [`event`]: what it holds, what that uses, what happens to it
 //! - [`libvirt`]: libvirt with QEMU
 //!
 //! ```no_run
@@ -19,6 +20,9 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod event;
+pub mod inventory;
 pub mod libvirt;
 pub mod machine;
 pub mod manager;
+pub mod usage;

@@ -8,14 +8,21 @@
 //! | answers without end, hostile XML | read up to a ceiling, by the strict reader of `ovf` |
 //! | names that begin with a hyphen or hold control characters | refused before any command sees them; options are given as `--name=value` |
 //! | a package's text in a domain's definition | every value is escaped by the writer |
+//! | a saved machine's definition, from a package | its hardware is copied; whatever names something of the host is written anew or refused |
+//! | a volume that sends more than was asked | files grow no longer than was asked |
 
+mod console;
 mod definition;
 mod download;
+mod events;
 mod export;
 mod import;
 mod inventory;
 mod memory;
+mod resumed;
+mod suspended;
 mod upload;
+mod usage;
 mod virsh;
 
 use std::net::IpAddr;
@@ -23,7 +30,10 @@ use std::net::IpAddr;
 use image::source::Progress;
 
 use crate::error::{Error, Kind, Result};
-use crate::manager::{About, Exported, Import, Inventory, Manager, Plan, Power, Vm};
+use crate::event::Events;
+use crate::inventory::{About, Inventory, Vm};
+use crate::manager::{After, Console, Exported, Import, Manager, Plan, Power};
+use crate::usage::Usage;
 use virsh::Virsh;
 
 /// A connection to libvirt's QEMU driver. Nothing is kept open: each question is a command of its own.
@@ -100,6 +110,14 @@ impl Manager for Libvirt {
         export::run(&self.virsh, name)
     }
 
+    fn export_running(&self, name: &str) -> Result<Exported> {
+        suspended::export(&self.virsh, name)
+    }
+
+    fn release(&self, name: &str, after: After) -> Result<()> {
+        suspended::release(&self.virsh, name, after)
+    }
+
     fn power(&self, name: &str, power: Power) -> Result<()> {
         let verb = match power {
             Power::On => "start",
@@ -111,6 +129,18 @@ impl Manager for Libvirt {
 
     fn addresses(&self, name: &str) -> Result<Vec<IpAddr>> {
         inventory::addresses(&self.virsh, name)
+    }
+
+    fn console(&self, name: &str) -> Result<Box<dyn Console>> {
+        Ok(Box::new(console::Terminal::open(&self.virsh, name)?))
+    }
+
+    fn usage(&self) -> Result<Vec<Usage>> {
+        usage::read(&self.virsh)
+    }
+
+    fn events(&self) -> Result<Box<dyn Events>> {
+        Ok(Box::new(events::Listening::start(&self.virsh)?))
     }
 
     fn delete(&self, name: &str) -> Result<()> {

@@ -96,12 +96,17 @@ const MOST_MEMORY: u64 = 24 << 40;
 const MOST_DEVICES: usize = 64;
 
 impl Machine {
-    /// What the package's one virtual system asks for under a deployment option, or the default one.
+    /// What the package's one virtual system asks for under a deployment option, or the default one. A disk's capacity may be
+    /// the `value` of a property, by key.
     ///
     /// # Errors
     /// [`Kind::Unsupported`] for a package of several systems, and for required hardware that no manager here knows;
     /// [`Kind::Invalid`] for sizes that nobody can mean.
-    pub fn of(descriptor: &Descriptor, option: Option<&str>) -> Result<Self> {
+    pub fn of(
+        descriptor: &Descriptor,
+        option: Option<&str>,
+        value: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
         let systems = descriptor.systems();
         let [system] = systems[..] else {
             let reason = format!(
@@ -122,7 +127,10 @@ impl Machine {
             left_out: Vec::new(),
         };
         for item in &items {
-            machine.add(descriptor, &items, item)?;
+            match item.resource_type {
+                Some(ResourceType::DISK) => machine.disks.push(disk(descriptor, &items, item, value)?),
+                _ => machine.add(item)?,
+            }
         }
         machine.check_buses()?;
         if machine.disks.len() > MOST_DEVICES || machine.adapters.len() > MOST_DEVICES {
@@ -152,12 +160,8 @@ impl Machine {
         Ok(())
     }
 
-    fn add(&mut self, descriptor: &Descriptor, items: &[&Item], item: &Item) -> Result<()> {
+    fn add(&mut self, item: &Item) -> Result<()> {
         match item.resource_type {
-            Some(ResourceType::DISK) => {
-                let disk = disk(descriptor, items, item)?;
-                self.disks.push(disk);
-            }
             Some(ResourceType::ETHERNET) => self.adapters.push(adapter(item)?),
             // What is beneath the others, what every machine has, and drives for what a deployment brings.
             Some(
@@ -232,7 +236,12 @@ fn firmware(system: &VirtualSystem) -> Firmware {
     }
 }
 
-fn disk(descriptor: &Descriptor, items: &[&Item], item: &Item) -> Result<Disk> {
+fn disk(
+    descriptor: &Descriptor,
+    items: &[&Item],
+    item: &Item,
+    value: &dyn Fn(&str) -> Option<String>,
+) -> Result<Disk> {
     let invalid = |reason: String| Error::new(Kind::Invalid, item.element_name.clone(), reason);
     let Some(HostResource::Disk(id)) = item.host_resource() else {
         return Err(invalid("a disk that names none of the package's".to_owned()));
@@ -241,7 +250,7 @@ fn disk(descriptor: &Descriptor, items: &[&Item], item: &Item) -> Result<Disk> {
         .disk(&id)
         .ok_or_else(|| invalid(format!("the package has no disk '{id}'")))?;
     let capacity = disk
-        .capacity_in_bytes()
+        .capacity_under(value)
         .map_err(|error| invalid("the disk's capacity".to_owned()).because(error))?
         .ok_or_else(|| invalid("the disk's capacity is a property that is not set".to_owned()))?;
     if disk.parent_ref.is_some() {

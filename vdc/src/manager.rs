@@ -1,11 +1,15 @@
 //! What a VDC manager can do.
 
+use std::io::{Read, Write};
 use std::net::IpAddr;
 
 use image::source::{Progress, Source};
 
 use crate::error::Result;
+use crate::event::Events;
+use crate::inventory::{About, Inventory, Vm};
 use crate::machine::Machine;
+use crate::usage::Usage;
 
 /// A manager of a virtual data centre, connected.
 pub trait Manager {
@@ -40,6 +44,19 @@ pub trait Manager {
     /// There is no such machine, it is on, or it has what can't be told in a package.
     fn export(&self, name: &str) -> Result<Exported>;
 
+    /// A machine that runs, as a package can hold it: it is stopped, and its memory and devices are taken along as well. Until
+    /// [`Manager::release`] is called it stays stopped.
+    ///
+    /// # Errors
+    /// As [`Manager::export`]; it doesn't run, or it has what its state can't be told without. It then goes on as it did.
+    fn export_running(&self, name: &str) -> Result<Exported>;
+
+    /// What becomes of a machine that was stopped by [`Manager::export_running`].
+    ///
+    /// # Errors
+    /// It can't go on; where its state is kept is named.
+    fn release(&self, name: &str, after: After) -> Result<()>;
+
     /// Switches a machine on, asks its system to switch off, or cuts its power.
     ///
     /// # Errors
@@ -52,6 +69,24 @@ pub trait Manager {
     /// There is no such machine, or it is off.
     fn addresses(&self, name: &str) -> Result<Vec<IpAddr>>;
 
+    /// A machine's serial console. What it has written before isn't told.
+    ///
+    /// # Errors
+    /// There is no such machine, it is off, or has none.
+    fn console(&self, name: &str) -> Result<Box<dyn Console>>;
+
+    /// What every machine that runs has used by now.
+    ///
+    /// # Errors
+    /// It can't be reached, or answers what can't be understood.
+    fn usage(&self) -> Result<Vec<Usage>>;
+
+    /// What happens to machines from now on.
+    ///
+    /// # Errors
+    /// It can't be reached.
+    fn events(&self) -> Result<Box<dyn Events>>;
+
     /// Removes a machine with its disks, switched on or not.
     ///
     /// # Errors
@@ -59,65 +94,22 @@ pub trait Manager {
     fn delete(&self, name: &str) -> Result<()>;
 }
 
-/// Who a manager is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
-    /// Its product, such as `libvirt`.
-    pub product: String,
-    /// Its version.
-    pub version: String,
-    /// What runs the machines, with its version.
-    pub hypervisor: String,
+/// A serial console. A read waits until the machine has written something; both fail once it is off.
+pub trait Console: Read + Write + Send {
+    /// The same, for another thread: one reads while the other writes.
+    ///
+    /// # Errors
+    /// The system has no room for another.
+    fn try_clone(&self) -> Result<Box<dyn Console>>;
 }
 
-/// What a manager holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Inventory {
-    /// Where disks are kept.
-    pub pools: Vec<Pool>,
-    /// What adapters are connected to.
-    pub networks: Vec<Network>,
-    /// The machines.
-    pub machines: Vec<Vm>,
-}
-
-/// A place for disks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pool {
-    /// Its name.
-    pub name: String,
-    /// The manager's own word for its kind.
-    pub kind: String,
-    /// Whether it can be used now.
-    pub active: bool,
-    /// Bytes in all, and free.
-    pub capacity: u64,
-    /// Bytes that are free.
-    pub available: u64,
-}
-
-/// A network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
-    /// Its name.
-    pub name: String,
-    /// Whether it can be used now.
-    pub active: bool,
-}
-
-/// A machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vm {
-    /// Its name.
-    pub name: String,
-    /// The manager's own id.
-    pub id: String,
-    /// The manager's own word for its state.
-    pub state: String,
-    /// Virtual CPUs.
-    pub cpus: u32,
-    /// Memory in bytes.
-    pub memory: u64,
+/// What becomes of a machine that was stopped for its export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// It goes on where it was stopped.
+    GoesOn,
+    /// It is off, and goes on where it was stopped when it is switched on.
+    StaysSaved,
 }
 
 /// What is to be done with a machine's power.
@@ -145,10 +137,32 @@ pub struct Import<'a> {
     pub disks: Vec<Option<&'a dyn Source>>,
     /// A CD with the environment document.
     pub environment: Option<&'a dyn Source>,
+    /// What it was doing when it was packed: it goes on there when it is switched on.
+    pub state: Option<State<'a>>,
     /// Whether it is switched on.
     pub power_on: bool,
     /// Whether whoever asked has had enough: what was made by then is removed.
     pub stopped: &'a dyn Fn() -> bool,
+}
+
+/// A running machine's memory and devices.
+pub struct State<'a> {
+    /// Who saved them, and can go on with them.
+    pub platform: &'a str,
+    /// The machine as that platform told it. A stranger's: nothing in it is done as it says.
+    pub definition: &'a str,
+    /// The bytes.
+    pub source: &'a dyn Source,
+}
+
+/// As [`State`], taken out.
+pub struct ExportedState {
+    /// Who saved them.
+    pub platform: &'static str,
+    /// The machine as that platform told it.
+    pub definition: String,
+    /// The bytes: they are fetched as they are read.
+    pub source: Box<dyn Source>,
 }
 
 /// A machine that is taken out.
@@ -157,6 +171,8 @@ pub struct Exported {
     pub machine: Machine,
     /// The disks' bytes, in the machine's order: they are fetched as they are read, best from the first to the last.
     pub disks: Vec<Box<dyn Source>>,
+    /// Memory and devices, if it ran.
+    pub state: Option<ExportedState>,
 }
 
 /// What importing would make.

@@ -29,6 +29,10 @@ pub(super) struct About {
     fingerprint: String,
     hostname: Hostname,
     boots: u64,
+    /// The kernel's own identifier of this boot.
+    boot_id: Option<Uuid>,
+    /// Made when the program started, and kept in memory alone.
+    start_id: Uuid,
     uptime_seconds: u64,
     #[serde(serialize_with = "machine::slot::serialize")]
     slot: Option<Slot>,
@@ -47,6 +51,8 @@ pub(super) async fn about(State(context): State<Arc<Context>>) -> Json<About> {
         fingerprint: identity.fingerprint().to_string(),
         hostname: view.machine.hostname,
         boots: view.boots,
+        boot_id: context.boot_id(),
+        start_id: context.start_id(),
         uptime_seconds: context.uptime().as_secs(),
         slot: view.machine.slot,
         on_trial: view.machine.on_trial,

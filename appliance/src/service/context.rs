@@ -15,9 +15,13 @@ use crate::log;
 use crate::machine::{Beat, Machine};
 use crate::role::Role;
 use crate::store::{Boot, Space, Store};
+use uuid::Uuid;
 
 /// The name of the check that fails while PID 1's report cannot be read.
 const MACHINE: &str = "machine";
+
+/// Where the kernel tells it.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The running service, shared by all requests.
 #[derive(Debug)]
@@ -32,6 +36,9 @@ pub struct Context {
     connections: Arc<Connections>,
     requests: Requests,
     started: Instant,
+    /// The kernel's identifier of this boot.
+    boot_id: Option<Uuid>,
+    start_id: Uuid,
 }
 
 /// How everything is at one moment.
@@ -85,7 +92,21 @@ impl Context {
             connections: Arc::default(),
             requests: Requests::default(),
             started: Instant::now(),
+            boot_id: std::fs::read_to_string(BOOT_ID)
+                .ok()
+                .and_then(|text| text.trim().parse().ok()),
+            start_id: Uuid::new_v4(),
         })
+    }
+
+    /// The kernel's identifier of this boot.
+    pub fn boot_id(&self) -> Option<Uuid> {
+        self.boot_id
+    }
+
+    /// Made when the service started, and kept in memory alone: it tells one that was started again from one that went on.
+    pub fn start_id(&self) -> Uuid {
+        self.start_id
     }
 
     /// The part that this connector plays.

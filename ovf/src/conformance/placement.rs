@@ -2,7 +2,7 @@
 //! is not.
 
 use super::{Findings, Rule};
-use crate::descriptor::{Dialect, Hardware, STRINGS, attribute, is_envelope, section_name};
+use crate::descriptor::{Dialect, Hardware, SAVED_STATE, STRINGS, attribute, is_envelope, section_name};
 use crate::xml::{Document, Element};
 
 const PLACEMENT: Rule = Rule::error("descriptor.placement", "Each section stands on a level that it is for.")
@@ -87,7 +87,7 @@ const SECTIONS: &[(&str, &[Level])] = {
 };
 
 /// The namespaces of vendors' sections that are understood: they are read, or carry nothing that a deployment depends on.
-const UNDERSTOOD: &[&str] = &["http://www.vmware.com/schema/ovf", STRINGS];
+const UNDERSTOOD: &[&str] = &["http://www.vmware.com/schema/ovf", STRINGS, SAVED_STATE];
 
 pub(super) fn check(document: &Document, findings: &mut Findings) {
     let root = document.root();

@@ -53,8 +53,27 @@ impl Disk {
     /// [`Kind::DescriptorUnits`] for a unit that is not one of bytes; [`Kind::DescriptorValue`] where the product
     /// does not fit in 64 bits.
     pub fn capacity_in_bytes(&self) -> Result<Option<u64>, Error> {
-        let Capacity::Number(number) = self.capacity else {
-            return Ok(None);
+        self.capacity_under(&|_| None)
+    }
+
+    /// The disk's size in bytes under the values of a deployment's properties, by key (DSP0243 9.1).
+    ///
+    /// # Errors
+    /// As [`Disk::capacity_in_bytes`]; [`Kind::DescriptorValue`] for a value that is no number.
+    pub fn capacity_under(&self, value: &dyn Fn(&str) -> Option<String>) -> Result<Option<u64>, Error> {
+        let number = match &self.capacity {
+            Capacity::Number(number) => *number,
+            Capacity::Property(key) => match value(key).filter(|text| !text.is_empty()) {
+                None => return Ok(None),
+                Some(text) => text.trim().parse().map_err(|_| {
+                    let reason = format!(
+                        "the capacity of disk {} is the property {}, which is no number",
+                        quoted(&self.id),
+                        quoted(key)
+                    );
+                    self.origin.place(Error::new(Kind::DescriptorValue, reason))
+                })?,
+            },
         };
         let units = Units::parse(self.units.as_deref().unwrap_or("byte"))
             .map_err(|error| self.origin.place(error))?;
@@ -133,6 +152,13 @@ mod tests {
             ..Disk::default()
         };
         assert_eq!(disk(8, "byte * 2^30").capacity_in_bytes().unwrap(), Some(8 << 30));
+        let by_property = Disk {
+            capacity: Capacity::Property("size".to_owned()),
+            ..disk(0, "byte * 2^20")
+        };
+        let under = |text: &str| by_property.capacity_under(&|key| (key == "size").then(|| text.to_owned()));
+        assert_eq!((under("3").unwrap(), under("").unwrap()), (Some(3 << 20), None));
+        assert_eq!(under("big").unwrap_err().kind(), Kind::DescriptorValue);
         assert_eq!(
             Disk {
                 capacity: Capacity::Number(7),

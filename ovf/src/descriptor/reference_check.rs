@@ -155,6 +155,10 @@ impl<'a> Check<'a> {
                 id,
             );
         }
+        if let Some(state) = &system.saved_state {
+            let (id, known) = (&state.file_ref, self.files.contains(state.file_ref.as_str()));
+            self.refer(known, state.origin, "SavedStateSection", "file", id);
+        }
         for hardware in &system.hardware {
             self.hardware(hardware);
         }

@@ -12,6 +12,7 @@ use super::operating_system::{self, OperatingSystem};
 use super::placement::Placement;
 use super::product::ProductSection;
 use super::resource_allocation::ResourceAllocation;
+use super::saved_state::{SAVED_STATE, SavedState};
 use super::scale_out::ScaleOut;
 use super::startup::Startup;
 use super::text::Text;
@@ -56,6 +57,8 @@ pub struct VirtualSystem {
     pub boot: Vec<BootConfiguration>,
     /// Files that its environment carries.
     pub environment_files: Option<EnvironmentFiles>,
+    /// What it was doing when it was packed.
+    pub saved_state: Option<SavedState>,
     /// The placement groups it is in.
     pub placements: Vec<Placement>,
     /// How it can get its addresses (VMware's).
@@ -198,6 +201,10 @@ impl VirtualSystem {
             if system.take_vmware(&section) {
                 continue;
             }
+            if element.name().is(SAVED_STATE, "SavedStateSection") {
+                system.saved_state = Some(SavedState::read(element, faults));
+                continue;
+            }
             match section.standard_name() {
                 Some("AnnotationSection") => system.annotation = Some(Annotation::read(element)),
                 Some("ProductSection") => system.products.push(ProductSection::read(element, faults)),
@@ -238,6 +245,9 @@ impl VirtualSystem {
             }
             for hardware in &self.hardware {
                 hardware.write(writer);
+            }
+            if let Some(state) = &self.saved_state {
+                state.write(writer);
             }
         });
     }

@@ -56,6 +56,14 @@ impl Verdict {
         self.accepted
     }
 
+    /// Whether it was signed by somebody whom the policy trusts.
+    pub fn is_trusted(&self) -> bool {
+        let rule = |check: &&Check| check.code == Kind::CertificateUntrusted.code();
+        let mut checks = self.checks.iter().filter(rule).peekable();
+        // The rule is about the links of the path as well as about its end; of a package that nobody signed there are none.
+        self.accepted && checks.peek().is_some() && checks.all(|check| check.outcome == Outcome::Ok)
+    }
+
     /// The tolerances that were made use of, by their names, each once.
     pub fn tolerated(&self) -> &[&'static str] {
         &self.tolerated

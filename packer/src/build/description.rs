@@ -1,10 +1,12 @@
 //! The recipe as an OVF descriptor.
 
 use ovf::descriptor::{
-    Annotation, Capacity, Config, Descriptor, Disk, Eula, File, Hardware, Item, Network, OperatingSystem,
-    ProductSection, ResourceType, STREAM_OPTIMIZED, SystemSettings, VirtualSystem,
+    Annotation, Capacity, Config, Content, Descriptor, Disk, Eula, File, Hardware, Item, Network,
+    OperatingSystem, ProductSection, ResourceType, STREAM_OPTIMIZED, SavedState, SystemSettings,
+    VirtualSystem,
 };
 
+use super::PlannedState;
 use crate::error::{Error, Result};
 use crate::input::read_bounded;
 use crate::recipe::{Controller, Firmware, NicModel, Recipe, Transport};
@@ -87,6 +89,22 @@ pub(super) fn describe(recipe: &Recipe, eulas: &[String], disks: &[PackedDisk]) 
         })
         .collect();
     Ok(descriptor)
+}
+
+/// Tells of a state beside the disks.
+pub(super) fn describe_state(descriptor: &mut Descriptor, state: &PlannedState, image: &PackedDisk) {
+    let image_file = file(image);
+    if let Content::System(system) = &mut descriptor.content {
+        system.saved_state = Some(SavedState {
+            info: "What the machine was doing: to be resumed, not to be started".into(),
+            file_ref: image_file.id.clone(),
+            length: state.image.source.size(),
+            platform: state.platform.clone(),
+            definition: state.definition.clone(),
+            ..SavedState::default()
+        });
+    }
+    descriptor.files.push(image_file);
 }
 
 fn file(disk: &PackedDisk) -> File {

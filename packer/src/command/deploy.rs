@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::Args;
-use image::source::Source as DiskSource;
+use image::source::{Prefix, Source as DiskSource};
 use packer::location::Location;
 use packer::opened::{JudgedDescriptor, Opened};
 use packer::{Error, deployment, extract};
 use serde_json::json;
 use vdc::machine::Machine;
-use vdc::manager::{Import, Manager, Plan};
+use vdc::manager::{Import, Manager, Plan, State};
 
 use crate::interruption;
 use crate::progress::Progress;
@@ -89,10 +89,11 @@ impl Arguments {
             let reason = format!("the package has no deployment option '{unknown}'");
             return Err(Error::Usage(reason).into());
         }
-        let machine = Machine::of(descriptor, self.option.as_deref()).map_err(Error::from)?;
         let given = self.values.given(descriptor)?;
-        let environment = deployment::environment(descriptor, &given)?.render()?;
-        let environment = deployment::iso(&environment)?;
+        let environment = deployment::environment(descriptor, &given)?;
+        let value = |key: &str| environment.property(key).map(str::to_owned);
+        let machine = Machine::of(descriptor, self.option.as_deref(), &value).map_err(Error::from)?;
+        let environment = deployment::iso(&environment.render()?)?;
         let disks = machine.disks.iter().map(|disk| {
             disk.file.as_ref().map_or(Ok(None), |_| {
                 let (member, capacity) = extract::place(&package, descriptor, &disk.id, &policy)?;
@@ -100,6 +101,24 @@ impl Arguments {
             })
         });
         let disks = disks.collect::<packer::Result<Vec<_>>>()?;
+        let saved = descriptor
+            .systems()
+            .first()
+            .and_then(|system| system.saved_state.as_ref());
+        if saved.is_some() && !verdict.is_trusted() {
+            let reason = "the package has a machine's memory, which goes to the hypervisor as it is: \
+                          it is taken from somebody who is trusted only (--trust, --policy)";
+            return Err(Error::Refused(reason.to_owned()).into());
+        }
+        let memory = saved.map(|state| extract::place_state(&package, descriptor, state, &policy));
+        let memory = memory.transpose()?;
+        let memory = memory.map(|(member, length)| image::open::inside(member, length));
+        let memory = memory.transpose()?;
+        let memory = saved.zip(memory.as_ref());
+        let memory = memory.map(|(state, image)| Ok((state, Prefix::new(image, state.length)?)));
+        let memory = memory
+            .transpose()
+            .map_err(|error: image::error::Error| Error::from(error))?;
         let (target, stopped) = (target::connect(&self.target)?, Arc::new(AtomicBool::new(false)));
         let import = Import {
             name: self.name.clone().unwrap_or_else(|| machine.name.clone()),
@@ -111,6 +130,11 @@ impl Arguments {
                 .map(|disk| disk.as_ref().map(|disk| disk as &dyn DiskSource))
                 .collect(),
             environment: Some(&environment),
+            state: memory.as_ref().map(|(state, bytes)| State {
+                platform: &state.platform,
+                definition: &state.definition,
+                source: bytes,
+            }),
             power_on: self.power_on,
             stopped: &|| stopped.load(Ordering::Relaxed),
         };

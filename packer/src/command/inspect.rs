@@ -107,6 +107,10 @@ fn system(system: &VirtualSystem, option: Option<&str>) -> Value {
         "hardware_versions": hardware.and_then(|h| h.system.as_ref()).map(|s| &s.system_types),
         "transport": hardware.map(|h| &h.transport),
         "firmware": firmware(system),
+        "saved_state": system.saved_state.as_ref().map(|state| json!({
+            "platform": state.platform,
+            "bytes": state.length,
+        })),
         "cpus": amount(&items, ResourceType::PROCESSOR).and_then(|item| item.virtual_quantity),
         "memory_mib": memory_mib(&items),
         "eulas": system.eulas.len(),
@@ -219,6 +223,14 @@ fn describe_system(system: &VirtualSystem, option: Option<&str>, text: &mut Tabl
         .and_then(|os| os.description.as_ref())
     {
         text.line("Guest", guest);
+    }
+    if let Some(state) = &system.saved_state {
+        let told = format!(
+            "saved while it ran, {} by {}",
+            report::size(state.length),
+            state.platform
+        );
+        text.line("State", &told);
     }
 }
 

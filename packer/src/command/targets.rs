@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
-use vdc::manager::{About, Inventory};
+use vdc::inventory::{About, DeviceKind, Inventory};
 
 use crate::progress::Progress;
 use crate::report::{self, printable, size};
@@ -52,8 +52,26 @@ fn to_json(about: &About, inventory: &Inventory) -> serde_json::Value {
             "state": vm.state,
             "cpus": vm.cpus,
             "memory": vm.memory,
+            "devices": vm.devices.iter().map(|device| json!({
+                "kind": kind(device.kind),
+                "native": device.native,
+                "model": device.model,
+                "connected": device.connected,
+                "address": device.address,
+            })).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     })
+}
+
+fn kind(kind: DeviceKind) -> &'static str {
+    match kind {
+        DeviceKind::Disk => "disk",
+        DeviceKind::Cd => "cd",
+        DeviceKind::Adapter => "adapter",
+        DeviceKind::Controller => "controller",
+        DeviceKind::Serial => "serial",
+        DeviceKind::Other => "other",
+    }
 }
 
 fn to_text(about: &About, inventory: &Inventory) -> String {
@@ -89,6 +107,20 @@ fn to_text(about: &About, inventory: &Inventory) -> String {
             vm.cpus,
             size(vm.memory)
         ));
+        let connected = vm.devices.iter().filter(|device| {
+            matches!(
+                device.kind,
+                DeviceKind::Disk | DeviceKind::Cd | DeviceKind::Adapter
+            )
+        });
+        for device in connected {
+            text.push_str(&format!(
+                "          {}  {}, {}\n",
+                kind(device.kind),
+                printable(device.model.as_deref().unwrap_or("?")),
+                printable(device.connected.as_deref().unwrap_or("empty")),
+            ));
+        }
     }
     text
 }

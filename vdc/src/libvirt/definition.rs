@@ -8,6 +8,7 @@ use crate::machine::{Bus, Firmware, Machine, Model};
 /// What a machine of a package becomes.
 pub(super) struct Definition<'a> {
     pub(super) name: &'a str,
+    pub(super) id: &'a str,
     pub(super) machine: &'a Machine,
     pub(super) pool: &'a str,
     /// The volume of each disk, in the machine's order.
@@ -33,6 +34,7 @@ impl Definition<'_> {
     fn domain(&self, w: &mut Writer) {
         let machine = self.machine;
         w.text("name", &[], self.name);
+        w.text("uuid", &[], self.id);
         w.text("title", &[], &machine.name.replace('\n', " "));
         w.text("memory", &[("unit", "b")], &machine.memory.to_string());
         w.text("vcpu", &[], &machine.cpus.to_string());

@@ -86,14 +86,14 @@ impl Download {
         let file = memory::empty()?;
         let start = index * WINDOW;
         let [pool, volume] = &self.volume;
+        let count = WINDOW.min(self.size - start);
         let (path, offset, length) = (
             memory::option(&file),
             format!("--offset={start}"),
-            format!("--length={}", WINDOW.min(self.size - start)),
+            format!("--length={count}"),
         );
-        let asked = self
-            .virsh
-            .ask(&["vol-download", pool, volume, &path, &offset, &length, "--sparse"])?;
+        let question = ["vol-download", pool, volume, &path, &offset, &length, "--sparse"];
+        let asked = self.virsh.ask_within(&question, count)?;
         Ok((asked, file))
     }
 }

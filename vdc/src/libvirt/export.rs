@@ -17,6 +17,15 @@ const CAPACITY_LIMIT: u64 = 64 << 40;
 pub(super) fn run(virsh: &Virsh, name: &str) -> Result<Exported> {
     let domain = option("domain", name)?;
     off(virsh, name)?;
+    let told = virsh.run(&["dominfo", &domain])?;
+    if told
+        .lines()
+        .any(|line| line.starts_with("Managed save:") && line.ends_with("yes"))
+    {
+        let reason = "the machine's memory is saved, and its disks are as it left them in the middle of its work: \
+                      start it, and shut it down or save its state along";
+        return Err(Error::new(Kind::Refused, name, reason));
+    }
     let document = document(virsh, &["dumpxml", "--inactive", &domain])?;
     let root = document.root();
     let vm = super::inventory::machine(virsh, name)?;
@@ -33,6 +42,7 @@ pub(super) fn run(virsh: &Virsh, name: &str) -> Result<Exported> {
             left_out: Vec::new(),
         },
         disks: Vec::new(),
+        state: None,
     };
     for device in devices.children() {
         let kind = device.attribute("", "device").unwrap_or("disk");
@@ -89,18 +99,7 @@ fn firmware(root: Element<'_>) -> Firmware {
 fn disk(virsh: &Virsh, domain: &str, device: Element<'_>) -> Result<Box<dyn Source>> {
     let answer = |reason: &str| Error::new(Kind::Answer, "dumpxml", reason);
     let source = child(device, "source").ok_or_else(|| answer("a disk without a source"))?;
-    let (pool, volume) = match (
-        source.attribute("", "pool"),
-        source.attribute("", "volume"),
-        source.attribute("", "file"),
-    ) {
-        (Some(pool), Some(volume), _) => (pool.to_owned(), volume.to_owned()),
-        (_, _, Some(path)) => volume_of(virsh, path)?,
-        _ => {
-            let reason = "a disk that is neither a volume nor a file can't be exported";
-            return Err(Error::new(Kind::Unsupported, "", reason));
-        }
-    };
+    let (pool, volume) = volume(virsh, source)?;
     let names = [option("pool", &pool)?, option("vol", &volume)?];
     let told = document(virsh, &["vol-dumpxml", &names[0], &names[1]])?;
     let told = told.root();
@@ -120,17 +119,10 @@ fn disk(virsh: &Virsh, domain: &str, device: Element<'_>) -> Result<Box<dyn Sour
         );
         return Err(Error::new(Kind::Refused, "", reason));
     }
-    let bytes = |name: &str| {
-        let text = child(told, name).filter(|size| size.attribute("", "unit") == Some("bytes"));
-        text.and_then(|size| size.text().trim().parse::<u64>().ok())
-    };
     let size = match format {
-        "raw" => bytes("capacity"),
-        _ => bytes("physical"),
+        "raw" => bytes(told, "capacity")?,
+        _ => bytes(told, "physical")?,
     };
-    let size = size
-        .filter(|&size| size <= CAPACITY_LIMIT)
-        .ok_or_else(|| answer("a volume without a size"))?;
     let download = Download::new(virsh, domain, names, size);
     let unreadable =
         |error| Error::new(Kind::Disk, volume.clone(), "the volume can't be read").because(error);
@@ -138,6 +130,30 @@ fn disk(virsh: &Virsh, domain: &str, device: Element<'_>) -> Result<Box<dyn Sour
         Ok(Format::Raw) => Ok(Box::new(download)),
         Ok(_) => open::inside(download, CAPACITY_LIMIT).map_err(unreadable),
         Err(error) => Err(unreadable(error)),
+    }
+}
+
+/// A size that a volume's document tells.
+pub(super) fn bytes(told: Element<'_>, name: &str) -> Result<u64> {
+    let text = child(told, name).filter(|size| size.attribute("", "unit") == Some("bytes"));
+    text.and_then(|size| size.text().trim().parse::<u64>().ok())
+        .filter(|&size| size <= CAPACITY_LIMIT)
+        .ok_or_else(|| Error::new(Kind::Answer, "vol-dumpxml", "a volume without a size"))
+}
+
+/// The pool and the name of the volume that a disk's source tells.
+pub(super) fn volume(virsh: &Virsh, source: Element<'_>) -> Result<(String, String)> {
+    match (
+        source.attribute("", "pool"),
+        source.attribute("", "volume"),
+        source.attribute("", "file"),
+    ) {
+        (Some(pool), Some(volume), _) => Ok((pool.to_owned(), volume.to_owned())),
+        (_, _, Some(path)) => volume_of(virsh, path),
+        _ => {
+            let reason = "a disk that is neither a volume nor a file can't be exported";
+            Err(Error::new(Kind::Unsupported, "", reason))
+        }
     }
 }
 

@@ -3,11 +3,14 @@
 use image::source::{Progress, Source, write_raw_telling};
 
 use super::definition::{Definition, volume};
+use super::resumed::{Connections, PLATFORM, Resumed};
 use super::upload::Upload;
-use super::virsh::{Virsh, new_option, option};
-use super::{inventory, memory};
+use super::virsh::{Virsh, machine_option, new_option, option};
+use super::{inventory, memory, suspended};
 use crate::error::{Error, Kind, Result};
-use crate::manager::{Import, Plan, Pool, Vm};
+use crate::inventory::{Pool, Vm};
+use crate::manager::{Import, Plan, State};
+use uuid::Uuid;
 
 /// What the import would make. Nothing is made.
 pub(super) fn plan(virsh: &Virsh, import: &Import<'_>, accelerated: bool) -> Result<Plan> {
@@ -33,6 +36,7 @@ pub(super) fn run(
         undo: Vec::new(),
     };
     let told = make(&mut made, import, &names, &definition, progress)
+        .and_then(|()| power_on(&mut made, import, &names, &definition))
         .and_then(|()| go_on(import.stopped))
         .and_then(|()| inventory::machine(virsh, &import.name));
     told.map_err(|error| error.leaving(&made.undo()))
@@ -63,12 +67,17 @@ pub(super) fn delete(virsh: &Virsh, name: &str) -> Result<()> {
 
 /// The target's names of all that is to be made, which it has and that are free.
 struct Names {
+    /// The machine's identifier: what is taken back is told by it, as a name may be another's by then.
+    id: String,
     pool: String,
     /// Of each disk.
     volumes: Vec<String>,
     environment: Option<String>,
+    state: Option<String>,
     /// Of each adapter.
     networks: Vec<String>,
+    /// The definition that comes with a state.
+    resumed: Option<Resumed>,
 }
 
 impl Names {
@@ -83,7 +92,13 @@ impl Names {
             Err(error) => return Err(error),
         }
         let volume = |part: &str| format!("{}-{part}", import.name);
+        let resumed = import.state.as_ref().map(|state| resumed(virsh, import, state));
+        let resumed = resumed.transpose()?;
         let names = Self {
+            id: match &resumed {
+                Some(resumed) => resumed.uuid(),
+                None => Uuid::new_v4().to_string(),
+            },
             pool: pool(virsh, import.pool.as_deref())?,
             volumes: import
                 .machine
@@ -94,7 +109,9 @@ impl Names {
             environment: import
                 .environment
                 .map(|_| inventory::environment_of(&import.name)),
+            state: resumed.as_ref().map(|_| suspended::volume_of(&import.name)),
             networks: networks(virsh, import)?,
+            resumed,
         };
         names.free(virsh)?;
         Ok(names)
@@ -103,7 +120,7 @@ impl Names {
     /// Sees that there are no volumes of these names: what is there already is never removed.
     fn free(&self, virsh: &Virsh) -> Result<()> {
         let pool = option("pool", &self.pool)?;
-        for name in self.volumes.iter().chain(&self.environment) {
+        for name in self.volumes.iter().chain(&self.environment).chain(&self.state) {
             match virsh.run(&["vol-info", &pool, &new_option("vol", name)?]) {
                 Ok(_) => {
                     let reason = format!(
@@ -123,12 +140,25 @@ impl Names {
         let disks = self.volumes.iter().zip(&import.machine.disks);
         let disks = disks.map(|(name, disk)| (name.clone(), disk.capacity));
         let environment = self.environment.clone().zip(import.environment.map(Source::size));
-        disks.chain(environment).collect()
+        let state = import.state.as_ref().map(|state| state.source.size());
+        disks
+            .chain(environment)
+            .chain(self.state.clone().zip(state))
+            .collect()
     }
 
     fn definition(&self, import: &Import<'_>, accelerated: bool) -> Result<Vec<u8>> {
+        if let Some(resumed) = &self.resumed {
+            return resumed.render(&Connections {
+                pool: &self.pool,
+                volumes: &self.volumes,
+                environment: self.environment.as_deref(),
+                networks: &self.networks,
+            });
+        }
         Definition {
             name: &import.name,
+            id: &self.id,
             machine: import.machine,
             pool: &self.pool,
             volumes: &self.volumes,
@@ -137,6 +167,36 @@ impl Names {
             accelerated,
         }
         .render()
+    }
+}
+
+/// The definition that a state goes on under, if this target can have it.
+fn resumed(virsh: &Virsh, import: &Import<'_>, state: &State<'_>) -> Result<Resumed> {
+    if state.platform != PLATFORM {
+        let reason = format!(
+            "the package has a state saved by '{}', which can't go on here",
+            state.platform.escape_debug()
+        );
+        return Err(Error::new(Kind::Unsupported, "", reason));
+    }
+    let resumed = Resumed::parse(state.definition)?;
+    resumed.agrees(import.machine)?;
+    let name = resumed.name();
+    if name != import.name {
+        let reason = format!(
+            "a machine that goes on from a saved state keeps its name, '{}'",
+            name.escape_debug()
+        );
+        return Err(Error::new(Kind::Invalid, &*import.name, reason));
+    }
+    let uuid = resumed.uuid();
+    match virsh.run(&["domstate", &machine_option(&uuid)?]) {
+        Ok(_) => {
+            let reason = "the machine that the saved state is of is here already, by another name";
+            Err(Error::new(Kind::Taken, uuid, reason))
+        }
+        Err(error) if error.kind() == Kind::Missing => Ok(resumed),
+        Err(error) => Err(error),
     }
 }
 
@@ -244,14 +304,23 @@ impl Made<'_> {
     /// Makes something whose name was free, and remembers how it is removed. Where an error came in place of the answer it may
     /// have been made all the same.
     fn make(&mut self, question: &[&str], what: String, undo: &[&str]) -> Result<()> {
+        self.make_by(what, undo, |virsh| virsh.run(question).map(drop))
+    }
+
+    fn make_by(
+        &mut self,
+        what: String,
+        undo: &[&str],
+        make: impl FnOnce(&Virsh) -> Result<()>,
+    ) -> Result<()> {
         go_on(self.stopped)?;
-        let made = self.virsh.run(question);
+        let made = make(self.virsh);
         let may_be_ours = |error: &Error| error.kind() != Kind::Taken;
         if made.as_ref().err().is_none_or(may_be_ours) {
             let undo = undo.iter().map(|&part| part.to_owned()).collect();
             self.undo.push((what, undo));
         }
-        made.map(drop)
+        made
     }
 
     /// Takes everything back; gives what could not be.
@@ -319,21 +388,51 @@ fn make(
     if let (Some(name), Some(source)) = (&names.environment, import.environment) {
         made.volume(&names.pool, name, Some(source), source.size(), &mut |_| {})?;
     }
+    if let (Some(name), Some(state)) = (&names.state, &import.state) {
+        made.volume(
+            &names.pool,
+            name,
+            Some(state.source),
+            state.source.size(),
+            &mut |at| progress("its memory", at),
+        )?;
+    }
     let document = memory::holding(definition)?;
-    let domain = option("domain", &import.name)?;
     made.make(
         &["define", &memory::option(&document)],
         format!("machine {}", import.name),
-        &["undefine", &domain, "--nvram", "--managed-save"],
-    )?;
-    if import.power_on {
-        made.make(
-            &["start", &domain],
-            format!("machine {}, which runs", import.name),
-            &["destroy", &domain],
-        )?;
+        &[
+            "undefine",
+            &machine_option(&names.id)?,
+            "--nvram",
+            "--managed-save",
+        ],
+    )
+}
+
+fn power_on(made: &mut Made<'_>, import: &Import<'_>, names: &Names, definition: &[u8]) -> Result<()> {
+    let (virsh, domain) = (made.virsh, machine_option(&names.id)?);
+    let runs = format!("machine {}, which runs", import.name);
+    let off = ["destroy", domain.as_str()];
+    let Some(state) = &names.state else {
+        return match import.power_on {
+            true => made.make(&["start", &domain], runs, &off),
+            false => Ok(()),
+        };
+    };
+    let (pool, volume) = (option("pool", &names.pool)?, option("vol", state)?);
+    let path = virsh.run(&["vol-path", &pool, &volume])?;
+    let (document, paused) = (
+        memory::holding(definition)?,
+        (!import.power_on).then_some("--paused"),
+    );
+    made.make_by(runs, &off, |virsh| {
+        suspended::restore(virsh, path.trim(), Some(&memory::definition(&document)), paused)
+    })?;
+    if !import.power_on {
+        suspended::keep_saved(virsh, &domain)?;
     }
-    Ok(())
+    virsh.run(&["vol-delete", &pool, &volume]).map(drop)
 }
 
 /// An error once whoever asked has had enough.

@@ -6,7 +6,7 @@ use ovf::xml::{Document, Element};
 
 use super::virsh::{Virsh, machine_option, option};
 use crate::error::{Error, Kind, Result};
-use crate::manager::{Inventory, Network, Pool, Vm};
+use crate::inventory::{Device, DeviceKind, Inventory, Network, Pool, Vm};
 
 /// As many of each are listed.
 const LIST_LIMIT: usize = 10_000;
@@ -55,6 +55,16 @@ pub(super) fn pools(virsh: &Virsh) -> Result<Vec<Pool>> {
     all.into_iter().map(pool).collect()
 }
 
+/// The folder of a pool of files.
+pub(super) fn folder(virsh: &Virsh, pool: &str) -> Result<String> {
+    let document = document(virsh, &["pool-dumpxml", &option("pool", pool)?])?;
+    let target = child(document.root(), "target");
+    let path = target.and_then(|target| child(target, "path"));
+    path.map(|path| path.text())
+        .filter(|path| path.starts_with('/') && !path.chars().any(char::is_control))
+        .ok_or_else(|| Error::new(Kind::Unsupported, pool, "a pool that is no folder"))
+}
+
 pub(super) fn networks(virsh: &Virsh) -> Result<Vec<Network>> {
     let active = names(virsh, &["net-list", "--name"])?;
     let all = names(virsh, &["net-list", "--all", "--name"])?;
@@ -73,7 +83,24 @@ fn told(virsh: &Virsh, domain: &str) -> Result<Vm> {
     let document = document(virsh, &["dumpxml", domain])?;
     let root = document.root();
     let state = virsh.run(&["domstate", domain])?;
-    let name = child(root, "name").map(|name| name.text()).unwrap_or_default();
+    let text = |name: &str| child(root, name).map(|child| child.text()).unwrap_or_default();
+    Ok(Vm {
+        name: text("name"),
+        id: text("uuid"),
+        state: state.trim().to_owned(),
+        cpus: u32::try_from(number(root, "vcpu")).unwrap_or(u32::MAX),
+        memory: memory(root)?,
+        devices: child(root, "devices")
+            .into_iter()
+            .flat_map(Element::children)
+            .filter(|device| device.local_name() != "emulator")
+            .map(device)
+            .collect(),
+    })
+}
+
+/// A domain's memory in bytes.
+pub(super) fn memory(root: Element<'_>) -> Result<u64> {
     let memory = child(root, "memory");
     let unit = memory
         .and_then(|memory| memory.attribute("", "unit"))
@@ -85,16 +112,47 @@ fn told(virsh: &Virsh, domain: &str) -> Result<Vm> {
         "GiB" | "G" => 1 << 30,
         _ => {
             let reason = format!("memory in '{}'", unit.escape_debug());
-            return Err(Error::new(Kind::Answer, name, reason));
+            return Err(Error::new(Kind::Answer, "dumpxml", reason));
         }
     };
-    Ok(Vm {
-        name,
-        id: child(root, "uuid").map(|uuid| uuid.text()).unwrap_or_default(),
-        state: state.trim().to_owned(),
-        cpus: u32::try_from(number(root, "vcpu")).unwrap_or(u32::MAX),
-        memory: number(root, "memory").saturating_mul(scale),
-    })
+    Ok(number(root, "memory").saturating_mul(scale))
+}
+
+fn device(device: Element<'_>) -> Device {
+    let native = device.local_name();
+    let own = |name: &str| device.attribute("", name);
+    let of = |part: &str, names: &[&str]| {
+        let part = child(device, part)?;
+        names.iter().find_map(|name| part.attribute("", name))
+    };
+    let kind = match (native, own("device")) {
+        ("disk", Some("disk") | None) => DeviceKind::Disk,
+        ("disk", Some("cdrom")) => DeviceKind::Cd,
+        ("interface", _) => DeviceKind::Adapter,
+        ("controller", _) => DeviceKind::Controller,
+        ("serial" | "console", _) => DeviceKind::Serial,
+        _ => DeviceKind::Other,
+    };
+    let model = match kind {
+        DeviceKind::Disk | DeviceKind::Cd => of("target", &["bus"]),
+        _ => own("model")
+            .or_else(|| of("model", &["type", "name"]))
+            .or_else(|| own("type")),
+    };
+    let connected = of(
+        "source",
+        &[
+            "volume", "file", "dev", "network", "bridge", "path", "name", "dir",
+        ],
+    );
+    let address = of("mac", &["address"]);
+    Device {
+        kind,
+        native: native.to_owned(),
+        model: model.map(str::to_owned),
+        connected: connected.map(str::to_owned),
+        address: address.map(str::to_owned),
+    }
 }
 
 /// What libvirt's own DHCP server gave, what the guest's agent tells, and what neighbours were heard of.
@@ -171,6 +229,23 @@ fn number(element: Element<'_>, name: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hardware_of_unknown_kinds_is_kept_by_its_own_name() {
+        let document = Document::parse(
+            b"<devices><interface type='network'><mac address='52:54:00:00:00:01'/><source network='net'/>\
+              <model type='e1000'/></interface><novelty model='x'/></devices>",
+        );
+        let all: Vec<Device> = document.unwrap().root().children().map(device).collect();
+        assert_eq!(
+            (all[0].kind, all[0].model.as_deref(), all[0].connected.as_deref()),
+            (DeviceKind::Adapter, Some("e1000"), Some("net"))
+        );
+        assert_eq!(
+            (all[1].kind, all[1].native.as_str(), all[1].model.as_deref()),
+            (DeviceKind::Other, "novelty", Some("x"))
+        );
+    }
 
     #[test]
     fn addresses_of_a_table_are_those_that_others_can_reach() {

@@ -23,7 +23,16 @@ pub(super) fn holding(bytes: &[u8]) -> Result<File> {
 
 /// The option by which virsh opens it, as long as it stays open here.
 pub(super) fn option(file: &File) -> String {
-    format!("--file=/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
+    format!("--file={}", path(file))
+}
+
+/// The option by which virsh takes it as a machine's definition.
+pub(super) fn definition(file: &File) -> String {
+    format!("--xml={}", path(file))
+}
+
+fn path(file: &File) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
 }
 
 pub(super) fn failed(error: std::io::Error) -> Error {

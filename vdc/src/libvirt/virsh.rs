@@ -1,9 +1,12 @@
 //! libvirt's own command, run once for each question.
 
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::os::fd::OwnedFd;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::error::{Error, Kind, Result};
 
@@ -95,26 +98,70 @@ impl Virsh {
     }
 
     pub(super) fn ask(&self, arguments: &[&str]) -> Result<Asked> {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut asked = self.start(command, arguments)?;
+        let (out, err) = (asked.child.stdout.take(), asked.child.stderr.take());
+        asked.told = Some([
+            thread::spawn(move || out.map(read).unwrap_or_default()),
+            thread::spawn(move || err.map(read).unwrap_or_default()),
+        ]);
+        Ok(asked)
+    }
+
+    /// As [`Virsh::ask`], where files that the answer is written to grow no longer than this, whatever the target sends.
+    pub(super) fn ask_within(&self, arguments: &[&str], length: u64) -> Result<Asked> {
+        let asked = self.ask(arguments)?;
+        let limit = Rlimit {
+            current: Some(length),
+            maximum: Some(length),
+        };
+        // The command has yet to be loaded and to connect when this holds; one that has failed by then writes nothing.
+        let _ = prlimit(Some(Pid::from_child(&asked.child)), Resource::Fsize, limit);
+        Ok(asked)
+    }
+
+    /// A question whose answers come one by one.
+    pub(super) fn listen(&self, arguments: &[&str]) -> Result<(Asked, ChildStdout)> {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut asked = self.start(command, arguments)?;
+        let lost = || Error::new(Kind::Unreachable, &self.uri, "virsh was lost");
+        let stdout = asked.child.stdout.take().ok_or_else(lost)?;
+        Ok((asked, stdout))
+    }
+
+    /// A question by a terminal, which gets complaints as well.
+    pub(super) fn attach(&self, arguments: &[&str], terminal: OwnedFd) -> Result<Asked> {
+        let shared = || {
+            terminal.try_clone().map_err(|error| {
+                Error::new(Kind::Refused, &self.uri, "the terminal can't be shared").because(error)
+            })
+        };
+        let mut command = self.command(arguments);
+        command.stdout(shared()?).stderr(shared()?).stdin(terminal);
+        self.start(command, arguments)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("virsh");
         command
             .args(["--quiet", "--connect", &self.uri])
             .args(arguments)
             .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| {
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn start(&self, mut command: Command, arguments: &[&str]) -> Result<Asked> {
+        let child = command.spawn().map_err(|error| {
             let reason = "virsh can't be run: libvirt's client tools (libvirt-clients) are needed";
             Error::new(Kind::Unreachable, &self.uri, reason).because(error)
         })?;
-        let (out, err) = (child.stdout.take(), child.stderr.take());
         Ok(Asked {
             child,
             verb: arguments.first().copied().unwrap_or_default().to_owned(),
-            told: Some([
-                thread::spawn(move || out.map(read).unwrap_or_default()),
-                thread::spawn(move || err.map(read).unwrap_or_default()),
-            ]),
+            told: None,
             start: Instant::now(),
         })
     }

@@ -213,3 +213,41 @@ fn devices_are_those_of_the_chosen_option_and_bounds_are_none() {
     assert_eq!(under(Some("huge")), [4, 9, 3]);
     assert_eq!(whole().default_option(), Some("large"));
 }
+
+#[test]
+fn a_saved_state_is_written_as_it_was_read_and_its_file_has_to_be_there() {
+    let mut descriptor = Descriptor::new(VirtualSystem {
+        id: "vm".into(),
+        saved_state: Some(SavedState {
+            info: "Memory".into(),
+            file_ref: "memory".into(),
+            length: 7,
+            platform: "libvirt-qemu".into(),
+            definition: "<domain type='qemu'/>".into(),
+            ..SavedState::default()
+        }),
+        ..VirtualSystem::default()
+    });
+    assert_eq!(descriptor.check_references()[0].kind(), Kind::DescriptorReference);
+    descriptor.files.push(File {
+        id: "memory".into(),
+        href: "vm-memory.vmdk".into(),
+        ..File::default()
+    });
+    assert!(descriptor.check_references().is_empty());
+    let text = descriptor.render().unwrap();
+    let read = Descriptor::parse(&text).unwrap();
+    assert_eq!(read.render().unwrap(), text);
+    let state = read.systems()[0].saved_state.as_ref().unwrap();
+    assert_eq!(
+        (state.length, state.definition.as_str()),
+        (7, "<domain type='qemu'/>")
+    );
+    let without = String::from_utf8(text)
+        .unwrap()
+        .replace("length=\"7\"", "length=\"x\"");
+    assert_eq!(
+        Descriptor::parse(without.as_bytes()).unwrap_err().kind(),
+        Kind::DescriptorValue
+    );
+}
