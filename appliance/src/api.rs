@@ -1,4 +1,4 @@
-//! The HTTP resources of a connector that is not set up yet.
+//! The HTTP resources of a connector.
 //!
 //! | resource | answer |
 //! |---|---|
@@ -6,19 +6,30 @@
 //! | `/readyz` | every check with its reason; 503 if one failed |
 //! | `/metrics` | Prometheus text |
 //! | `/api/v1/about` | who this connector is |
-//! | anything else | 503 `setup-required` |
+//! | `/api/v1/setup` | the first administrator; 410 afterwards |
+//! | `/api/v1/openapi.json` | all the others: each is a module here |
+//!
+//! Until the connector is set up, all but the first five answer 503 `setup-required`.
 
 mod about;
+mod audit;
 mod health;
 mod metrics;
+mod openapi;
+mod request;
+mod session;
+mod setup;
+mod tenants;
+mod tokens;
+mod users;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 use hyper::Response;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -49,20 +60,51 @@ const FIELDS: [(HeaderName, &str); 5] = [
 
 /// All resources.
 pub fn router(context: Arc<Context>) -> Router {
-    Router::new()
+    let open = Router::new()
         .route(HEALTH, get(health::live))
         .route(READY, get(health::ready))
         .route(METRICS, get(metrics::scrape))
         .route(ABOUT, get(about::about))
-        .fallback(|| async { Problem::SETUP_REQUIRED.response() })
+        .route("/api/v1/setup", post(setup::create));
+    let gated = Router::new()
+        .route("/api/v1/openapi.json", get(openapi::document))
+        .route(
+            "/api/v1/session",
+            post(session::create).get(session::read).delete(session::delete),
+        )
+        .route("/api/v1/users", get(users::list).post(users::create))
+        .route(
+            "/api/v1/users/{id}",
+            get(users::read).patch(users::change).delete(users::delete),
+        )
+        .route("/api/v1/tokens", get(tokens::list).post(tokens::create))
+        .route("/api/v1/tokens/{id}", delete(tokens::delete))
+        .route("/api/v1/tenants", get(tenants::list).post(tenants::create))
+        .route("/api/v1/tenants/{id}", get(tenants::read).delete(tenants::delete))
+        .route("/api/v1/audit", get(audit::list))
+        .fallback(|| async { Problem::NOT_FOUND.response() })
         .method_not_allowed_fallback(|| async { Problem::METHOD_NOT_ALLOWED.response() })
+        .layer(from_fn_with_state(Arc::clone(&context), gate));
+    open.method_not_allowed_fallback(|| async { Problem::METHOD_NOT_ALLOWED.response() })
+        .merge(gated)
         .layer(from_fn_with_state(Arc::clone(&context), finish))
         .with_state(context)
 }
 
+/// Lets nobody in before there is an administrator.
+async fn gate(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response<Body> {
+    match context.ground() {
+        Some(ground) if ground.setup.is_done() => next.run(request).await,
+        // Without its state nobody knows whether it was set up.
+        None if !context.is_new() => Problem::STATE_UNAVAILABLE.response(),
+        _ => Problem::SETUP_REQUIRED.response(),
+    }
+}
+
 /// Counts every answer and adds the header fields that all have.
 async fn finish(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response<Body> {
-    let route = label(request.uri().path());
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = matched.map_or(OTHER, MatchedPath::as_str).to_owned();
     let mut response = next.run(request).await;
     context.requests().count(route, response.status().as_u16());
     for (name, value) in FIELDS {
@@ -71,11 +113,4 @@ async fn finish(State(context): State<Arc<Context>>, request: Request, next: Nex
             .insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-fn label(path: &str) -> &'static str {
-    [HEALTH, READY, METRICS, ABOUT]
-        .into_iter()
-        .find(|&route| route == path)
-        .unwrap_or(OTHER)
 }

@@ -27,3 +27,14 @@ pub fn collect() -> std::io::Result<()> {
     })?;
     Ok(())
 }
+
+/// Fills a secret.
+///
+/// # Errors
+/// [`Kind::Io`](crate::error::Kind::Io) where the kernel gives none.
+pub fn fill(bytes: &mut [u8]) -> crate::error::Result<()> {
+    use ring::rand::SecureRandom as _;
+    ring::rand::SystemRandom::new()
+        .fill(bytes)
+        .map_err(|_| crate::error::Error::new(crate::error::Kind::Io, "randomness", "the system gives none"))
+}

@@ -52,6 +52,14 @@ pub enum Kind {
     Module,
     /// Input is larger than its ceiling.
     Ceiling,
+    /// A statement of the database failed.
+    Database,
+    /// A name is in use.
+    Taken,
+    /// There is no such thing.
+    Unknown,
+    /// It has changed since it was read.
+    Changed,
 }
 
 impl Kind {
@@ -72,6 +80,10 @@ impl Kind {
             Self::Malformed => "vcc.malformed",
             Self::Module => "vcc.module",
             Self::Ceiling => "vcc.ceiling",
+            Self::Database => "vcc.database",
+            Self::Taken => "vcc.taken",
+            Self::Unknown => "vcc.unknown",
+            Self::Changed => "vcc.changed",
         }
     }
 }

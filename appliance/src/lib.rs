@@ -24,15 +24,21 @@
 //! | [`init`] | PID 1: drivers, network, environment, state disk, consoles, watchdogs, power |
 //! | [`service`] | the service's life, and what every request can ask about |
 //! | [`http`], [`api`] | the HTTPS server and its limits; the resources |
+//! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
+//! | [`database`], [`clock`] | what is kept in tables; what time it is |
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
 //! | [`check`], [`role`], [`hostname`] | words that all of them use |
 //! | [`error`], [`log`], [`file`](mod@file), [`entropy`] | failures, lines for the console, small files, randomness |
 #![deny(unsafe_code)]
 
+pub mod access;
 pub mod api;
+pub mod audit;
 pub mod check;
+pub mod clock;
 pub mod command;
+pub mod database;
 pub mod entropy;
 pub mod error;
 pub mod file;
@@ -45,5 +51,7 @@ pub mod machine;
 pub mod product;
 pub mod role;
 pub mod service;
+pub mod setup;
 pub mod store;
 mod sys;
+pub mod tenant;

@@ -124,6 +124,9 @@ pub struct Beat {
     pub fingerprint: String,
     /// The identity lives in memory only.
     pub ephemeral: bool,
+    /// The code by which the connector is set up, until it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup_code: Option<String>,
     /// The service's own checks.
     pub checks: Vec<Check>,
 }
@@ -181,6 +184,7 @@ mod tests {
         let beat = Beat {
             fingerprint: "AA:BB".to_owned(),
             ephemeral: true,
+            setup_code: None,
             checks: vec![Check::pass(STATE_DISK, "x".repeat(10_000))],
         };
         let line = beat.to_line();

@@ -6,6 +6,7 @@
 
 mod context;
 mod fault;
+mod ground;
 mod heartbeat;
 mod listener;
 
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 pub(crate) use context::remedy;
 pub use context::{Context, View};
 pub use fault::Fault;
+pub use ground::Ground;
 pub use listener::Listen;
 
 use crate::error::{Error, Kind, Result};
@@ -59,11 +61,8 @@ pub fn run(options: &Options) -> Result<()> {
 
 async fn serve(options: &Options) -> Result<()> {
     let heartbeat = options.heartbeat.map(Heartbeat::open).transpose()?;
-    let context = Arc::new(Context::open(
-        options.role,
-        &options.state,
-        options.machine.clone(),
-    )?);
+    let context = Context::open(options.role, &options.state, options.machine.clone())?;
+    let context = Arc::new(context.with_ground().await);
     let server = Server {
         tls: http::tls::acceptor(context.identity())?,
         router: crate::api::router(Arc::clone(&context)),
@@ -75,6 +74,10 @@ async fn serve(options: &Options) -> Result<()> {
     let server = tokio::spawn(server.serve(listener.socket, stopped));
     if let Some(fault) = options.fault {
         tokio::spawn(fault.strike());
+    }
+    // An appliance shows it on its consoles.
+    if let Some(code) = context.setup_code().filter(|_| !context.is_appliance()) {
+        log::info(format_args!("set-up code={code}"));
     }
     log::info(format_args!(
         "listening address={} fingerprint={} role={}",
@@ -89,6 +92,9 @@ async fn serve(options: &Options) -> Result<()> {
     log::info(format_args!("stopping cause={cause}"));
     let _ = stop.send(true);
     let _ = server.await;
+    if let Some(ground) = context.ground() {
+        ground.database.close().await;
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Asking a running service, by curl and openssl.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::Command;
 
@@ -56,9 +57,29 @@ pub fn free_port() -> u16 {
 
 /// One request, the certificate unchecked; nothing where nobody answers HTTP.
 pub fn get(origin: &str, path: &str) -> Option<Answer> {
-    let output = Command::new("curl")
+    answer(Command::new("curl").arg(format!("{origin}{path}")))
+}
+
+/// One request with a body of JSON, by somebody who has a token unless it is empty.
+pub fn post(origin: &str, path: &str, token: &str, body: &Value) -> Option<Answer> {
+    // Neither is for the list of processes.
+    let mut given = tempfile::NamedTempFile::new().unwrap();
+    writeln!(given, "header = \"Content-Type: application/json\"").unwrap();
+    if !token.is_empty() {
+        writeln!(given, "header = \"Authorization: Bearer {token}\"").unwrap();
+    }
+    writeln!(given, "data = {:?}", body.to_string()).unwrap();
+    let mut curl = Command::new("curl");
+    answer(
+        curl.arg("--config")
+            .arg(given.path())
+            .arg(format!("{origin}{path}")),
+    )
+}
+
+fn answer(curl: &mut Command) -> Option<Answer> {
+    let output = curl
         .args(["-sk", "--max-time", "20", "-w", "\n%{http_code} %{content_type}"])
-        .arg(format!("{origin}{path}"))
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

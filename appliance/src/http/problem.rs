@@ -1,59 +1,125 @@
 //! Errors as problem documents (RFC 9457), each with a `code` that never changes once released.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::body::Body;
-use axum::response::IntoResponse as _;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use axum::response::IntoResponse;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::{Error, Kind};
+use crate::log;
 
 /// One sort of problem.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
     code: &'static str,
     title: &'static str,
-    detail: &'static str,
+    detail: Cow<'static, str>,
+    /// A header field that goes with it.
+    field: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
-#[derive(Serialize)]
-struct Document {
+/// What is sent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Document {
+    /// A URN with the code.
     r#type: String,
+    /// What it is, always the same for a code.
     title: &'static str,
+    /// The HTTP status.
     status: u16,
-    detail: &'static str,
+    /// What it is about this time.
+    detail: Cow<'static, str>,
+    /// A stable name for programs.
     code: &'static str,
 }
 
-impl Problem {
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $title:literal, $detail:literal;)*) => {
+        impl Problem {
+            $($(#[$doc])* pub const $name: Self = Self {
+                status: StatusCode::$status,
+                code: $code,
+                title: $title,
+                detail: Cow::Borrowed($detail),
+                field: None,
+            };)*
+        }
+    };
+}
+
+problems! {
     /// The connector was not set up yet.
-    pub const SETUP_REQUIRED: Self = Self {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        code: "setup-required",
-        title: "The connector is not set up yet",
-        detail: "Only /healthz, /readyz, /metrics and /api/v1/about answer before the connector is set up.",
-    };
+    SETUP_REQUIRED = SERVICE_UNAVAILABLE, "setup-required", "The connector is not set up yet",
+        "Only /healthz, /readyz, /metrics, /api/v1/about and /api/v1/setup answer before the connector is set up.";
+    /// The connector was set up.
+    SETUP_DONE = GONE, "setup-done", "The connector is set up", "Log in as an administrator.";
+    /// A code or password was wrong.
+    WRONG_CREDENTIALS = UNAUTHORIZED, "wrong-credentials", "The credentials are wrong", "Name, password or code is wrong.";
+    /// Nobody is logged in.
+    UNAUTHENTICATED = UNAUTHORIZED, "unauthenticated", "Log in first",
+        "Send Authorization: Bearer with the token of a session (POST /api/v1/session) or of a program.";
+    /// The user may not do this.
+    FORBIDDEN = FORBIDDEN, "forbidden", "This is not allowed", "The user's role, or the token's scope, does not include it.";
+    /// There is no such resource, or none that the user sees.
+    NOT_FOUND = NOT_FOUND, "not-found", "There is no such resource", "Nothing is there, or nothing that this user sees.";
+    /// Too many wrong guesses.
+    TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS, "too-many-attempts", "Too many wrong attempts",
+        "Wait as long as the Retry-After header field says.";
+    /// The name is in use.
+    CONFLICT = CONFLICT, "conflict", "The name is in use, or the resource is", "Choose another name, or remove what uses it.";
+    /// The body is no JSON of the right shape.
+    INVALID = UNPROCESSABLE_ENTITY, "invalid", "The request is not understood", "";
+    /// The body is something else than JSON.
+    NOT_JSON = UNSUPPORTED_MEDIA_TYPE, "not-json", "The request's body is not JSON",
+        "Send Content-Type: application/json.";
+    /// `If-Match` is missing.
+    PRECONDITION_REQUIRED = PRECONDITION_REQUIRED, "precondition-required", "If-Match is missing",
+        "Send If-Match with the ETag of what was read, so that nobody else's change is lost.";
+    /// It has changed since it was read.
+    PRECONDITION_FAILED = PRECONDITION_FAILED, "precondition-failed", "The resource has changed since it was read",
+        "Read it again, and send If-Match with the new ETag.";
+    /// There is no state disk, or its database can't be used.
+    STATE_UNAVAILABLE = SERVICE_UNAVAILABLE, "state-unavailable", "The connector's state cannot be used",
+        "/readyz says what is wrong with it.";
+    /// The state disk is full.
+    STATE_FULL = INSUFFICIENT_STORAGE, "state-full", "The state disk is full", "/readyz says what to do.";
     /// The resource is there and does not know the method.
-    pub const METHOD_NOT_ALLOWED: Self = Self {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        code: "method-not-allowed",
-        title: "The resource does not know this method",
-        detail: "The Allow header field lists the methods that it knows.",
-    };
+    METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "method-not-allowed", "The resource does not know this method",
+        "The Allow header field lists the methods that it knows.";
     /// The request's body is above the server's ceiling.
-    pub const TOO_LARGE: Self = Self {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        code: "too-large",
-        title: "The request's body is too large",
-        detail: "Bodies of requests are at most 65536 bytes long.",
-    };
+    TOO_LARGE = PAYLOAD_TOO_LARGE, "too-large", "The request's body is too large",
+        "Bodies of requests are at most 65536 bytes long.";
     /// The request took too long.
-    pub const TIMEOUT: Self = Self {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        code: "timeout",
-        title: "The request took too long",
-        detail: "The connector is overloaded; try again later.",
-    };
+    TIMEOUT = SERVICE_UNAVAILABLE, "timeout", "The request took too long", "The connector is overloaded; try again later.";
+    /// Something of ours failed.
+    INTERNAL = INTERNAL_SERVER_ERROR, "internal", "The connector failed", "Its log says what.";
+}
+
+impl Problem {
+    /// The same, about something.
+    #[must_use]
+    pub fn about(self, detail: impl Into<String>) -> Self {
+        Self {
+            detail: Cow::Owned(detail.into()),
+            ..self
+        }
+    }
+
+    /// The same, with a header field.
+    #[must_use]
+    pub fn with(self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        Self {
+            field: Some(Box::new((name, value.into()))),
+            ..self
+        }
+    }
 
     /// The problem as a response.
     pub fn response(self) -> Response<Body> {
@@ -65,9 +131,34 @@ impl Problem {
             code: self.code,
         };
         let mut response = (self.status, Json(document)).into_response();
+        let fields = response.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = self.field.map(|field| *field) {
+            fields.insert(name, value);
+        }
         response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        self.response()
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            Kind::Taken => Self::CONFLICT,
+            Kind::Unknown => {
+                Self::CONFLICT.about("What it belongs to is not there, or something else belongs to it.")
+            }
+            Kind::Changed => Self::PRECONDITION_FAILED,
+            Kind::StateFull => Self::STATE_FULL,
+            _ => {
+                log::error(error.chain());
+                Self::INTERNAL
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use prometheus_client::metrics::family::Family;
 /// The labels of one series.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
-    route: &'static str,
+    route: String,
     status: u16,
 }
 
@@ -17,7 +17,7 @@ pub struct Requests(Family<Labels, Counter>);
 
 impl Requests {
     /// Counts one request.
-    pub fn count(&self, route: &'static str, status: u16) {
+    pub fn count(&self, route: String, status: u16) {
         self.0.get_or_create(&Labels { route, status }).inc();
     }
 

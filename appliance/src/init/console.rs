@@ -13,6 +13,7 @@
 //! | `listening address=A fingerprint=F role=R` | the service answers |
 //! | `ready address=A fingerprint=F uptime=S` | it can be reached at A, for each A, and no check fails |
 //! | `degraded address=A fingerprint=F failed=C,C` | likewise, but the checks C fail |
+//! | `set-up code=C` | the connector is not set up; a person who reads this sets it up |
 //! | `check name=C status=S reason="R"` | a check came out otherwise than before |
 //! | `service exited cause=C restarts=N` | the service died and is started again |
 //! | `power action=poweroff\|reboot\|halt` | the machine ends |
@@ -132,6 +133,11 @@ pub fn banner(machine: &Machine, role: Role, beat: &Beat, checks: &[Check]) -> S
         line(&mut text, "Address", "none yet");
     }
     fingerprint(&mut text, beat);
+    if let Some(code) = &beat.setup_code {
+        line(&mut text, "Set-up code", code);
+        let remedy = "Set the connector up with it: POST /api/v1/setup. Compare the certificate first.";
+        line(&mut text, "", remedy);
+    }
     for check in checks.iter().filter(|check| check.status != Outcome::Pass) {
         let mark = if check.status == Outcome::Fail {
             "FAILED"
@@ -213,6 +219,7 @@ mod tests {
         let beat = Beat {
             fingerprint: (0..32).map(|i| format!("{i:02X}")).collect::<Vec<_>>().join(":"),
             ephemeral: false,
+            setup_code: Some("0123-4567-89AB".to_owned()),
             checks: Vec::new(),
         };
         let checks = vec![
@@ -231,6 +238,7 @@ mod tests {
         let (machine, beat, checks) = example();
         let text = banner(&machine, Role::Node, &beat, &checks);
         for part in [
+            "  Set-up code 0123-4567-89AB\n",
             "  Address     https://192.0.2.5/\n              https://[2001:db8::5]/\n",
             "              00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F\n              10:11:",
             "  FAILED      state-disk: there is no state disk; disks found: vda and many a\n              word more\n",

@@ -80,6 +80,9 @@ fn announce(machine: &Machine, beat: &Beat, checks: &[Check]) {
         .map(|check| check.name.as_str())
         .collect();
     let fingerprint = &beat.fingerprint;
+    if let Some(code) = &beat.setup_code {
+        log::info(format_args!("set-up code={code}"));
+    }
     for address in &machine.addresses {
         if failed.is_empty() {
             let uptime = uptime();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Ground;
 use crate::check::{self, Check, IDENTITY, STATE_DISK};
 use crate::error::{Error, Kind, Result};
 use crate::file;
@@ -19,6 +20,8 @@ use uuid::Uuid;
 
 /// The name of the check that fails while PID 1's report cannot be read.
 const MACHINE: &str = "machine";
+/// The name of the check that fails while the database cannot be used.
+const DATABASE: &str = "database";
 
 /// Where the kernel tells it.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -29,6 +32,7 @@ pub struct Context {
     role: Role,
     identity: Identity,
     store: Option<Store>,
+    ground: Option<Ground>,
     boots: u64,
     /// What was found when the service started and cannot change while it runs.
     findings: Vec<Check>,
@@ -86,6 +90,7 @@ impl Context {
             role,
             identity,
             store,
+            ground: None,
             boots,
             findings,
             machine,
@@ -107,6 +112,45 @@ impl Context {
     /// Made when the service started, and kept in memory alone: it tells one that was started again from one that went on.
     pub fn start_id(&self) -> Uuid {
         self.start_id
+    }
+
+    /// The same, with its database open; without it, where the database can't be used.
+    pub async fn with_ground(mut self) -> Self {
+        if let Some(store) = &self.store {
+            match Ground::open(store).await {
+                Ok(ground) => self.ground = Some(ground),
+                Err(error) => {
+                    log::error(error.chain());
+                    let failed = Check::fail(DATABASE, error.chain().to_string(), remedy(&error));
+                    self.findings.push(failed);
+                }
+            }
+        }
+        self
+    }
+
+    /// The same, on a ground that somebody else made.
+    #[must_use]
+    pub fn on(self, ground: Ground) -> Self {
+        Self {
+            ground: Some(ground),
+            ..self
+        }
+    }
+
+    /// What it works on, if its state can be used.
+    pub fn ground(&self) -> Option<&Ground> {
+        self.ground.as_ref()
+    }
+
+    /// Whether there is no state at all, and so no administrator.
+    pub fn is_new(&self) -> bool {
+        self.store.is_none()
+    }
+
+    /// The code by which it can be set up.
+    pub fn setup_code(&self) -> Option<String> {
+        self.ground.as_ref()?.setup.code().map(ToString::to_string)
     }
 
     /// The part that this connector plays.
@@ -169,6 +213,7 @@ impl Context {
         Beat {
             fingerprint: self.identity.fingerprint().to_string(),
             ephemeral: self.identity.is_ephemeral(),
+            setup_code: self.setup_code(),
             checks,
         }
     }

@@ -41,7 +41,7 @@ pub(crate) fn start_with(limits: Limits) -> Server {
             .enable_all()
             .build()
             .unwrap();
-        runtime.block_on(serve(Arc::new(context), listener, limits, stopped));
+        runtime.block_on(serve(context, listener, limits, stopped));
     });
     Server {
         address,
@@ -53,11 +53,12 @@ pub(crate) fn start_with(limits: Limits) -> Server {
 }
 
 async fn serve(
-    context: Arc<Context>,
+    context: Context,
     listener: std::net::TcpListener,
     limits: Limits,
     stopped: watch::Receiver<bool>,
 ) {
+    let context = Arc::new(context.with_ground().await);
     let server = http::Server {
         tls: http::tls::acceptor(context.identity()).unwrap(),
         router: appliance::api::router(Arc::clone(&context)),

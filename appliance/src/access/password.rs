@@ -1,0 +1,131 @@
+//! Passwords: Argon2id, one at a time, so that logins take bounded memory.
+
+use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+
+use crate::error::{Error, Kind, Result};
+
+/// The shortest password, in characters.
+const SHORTEST: usize = 10;
+/// The longest, in bytes.
+const LONGEST: usize = 256;
+/// Memory in KiB, passes, lanes: OWASP's first choice for Argon2id.
+const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+
+/// A password that somebody chose; it is never shown.
+#[derive(Clone)]
+pub struct Password(String);
+
+impl Password {
+    /// Takes a password that is long enough.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(text: String) -> Result<Self, String> {
+        if text.chars().count() < SHORTEST || text.len() > LONGEST {
+            return Err(format!(
+                "a password has {SHORTEST} characters at least, and {LONGEST} bytes at most"
+            ));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password")
+    }
+}
+
+/// Hashes and checks passwords.
+#[derive(Debug)]
+pub struct Passwords {
+    turns: Semaphore,
+    /// The hash of a password that nobody has: names that are not known take as long as others.
+    nobody: String,
+}
+
+impl Passwords {
+    /// Makes ready.
+    ///
+    /// # Errors
+    /// There is no randomness.
+    pub fn new() -> Result<Self> {
+        let mut bytes = [0; 32];
+        crate::entropy::fill(&mut bytes)?;
+        Ok(Self {
+            turns: Semaphore::new(1),
+            nobody: hash(&bytes)?,
+        })
+    }
+
+    /// The hash to keep.
+    ///
+    /// # Errors
+    /// There is no randomness, or the service ends.
+    pub async fn hash(&self, password: Password) -> Result<String> {
+        self.in_turn(move || hash(password.0.as_bytes())).await?
+    }
+
+    /// Whether the password is the one that was hashed; of no user, it never is.
+    ///
+    /// # Errors
+    /// The service ends.
+    pub async fn is(&self, hash: Option<String>, password: String) -> Result<bool> {
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.nobody.clone());
+        let right = self.in_turn(move || {
+            let parsed = PasswordHash::new(&hash);
+            parsed.is_ok_and(|hash| hasher().verify_password(password.as_bytes(), &hash).is_ok())
+        });
+        Ok(right.await? && known)
+    }
+
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let ending = || Error::new(Kind::Io, "passwords", "the service ends");
+        let _turn = self
+            .turns
+            .acquire()
+            .await
+            .map_err(|error| ending().because(error))?;
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| ending().because(error))
+    }
+}
+
+fn hasher() -> Argon2<'static> {
+    let (memory, passes, lanes) = COST;
+    let parameters = Params::new(memory, passes, lanes, None).unwrap_or_default();
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters)
+}
+
+fn hash(password: &[u8]) -> Result<String> {
+    let failed = |reason: String| Error::new(Kind::Io, "passwords", reason);
+    let mut bytes = [0; 16];
+    crate::entropy::fill(&mut bytes)?;
+    let salt = SaltString::encode_b64(&bytes).map_err(|error| failed(error.to_string()))?;
+    let hash = hasher().hash_password(password, &salt);
+    hash.map(|hash| hash.to_string())
+        .map_err(|error| failed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_password_that_was_hashed_is_right_and_two_hashes_of_it_differ() {
+        let passwords = Passwords::new().unwrap();
+        let password = Password::new("correct horse".to_owned()).unwrap();
+        let hash = passwords.hash(password.clone()).await.unwrap();
+        assert_ne!(hash, passwords.hash(password).await.unwrap());
+        assert!(hash.starts_with("$argon2id$"), "{hash}");
+        let is = |hash: Option<&String>, text: &str| passwords.is(hash.cloned(), text.to_owned());
+        assert!(is(Some(&hash), "correct horse").await.unwrap());
+        assert!(!is(Some(&hash), "correct horsf").await.unwrap());
+        assert!(!is(None, "correct horse").await.unwrap());
+        assert!(Password::new("short".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,168 @@
+//! What a request says: who makes it, a body, a page, a precondition.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection};
+use axum::http::request::Parts;
+use axum::{Json, RequestPartsExt as _};
+use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue, IF_MATCH, WWW_AUTHENTICATE};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+
+use crate::access::{Principal, Right, Secret, Token};
+use crate::http::problem::Problem;
+use crate::service::{Context, Ground};
+
+/// The ground that a request stands on: there is one, and the connector is set up.
+pub(super) struct Standing(pub(super) Arc<Context>);
+
+impl Standing {
+    /// The database and what goes with it.
+    pub(super) fn ground(&self) -> Result<&Ground, Problem> {
+        self.0.ground().ok_or(Problem::STATE_UNAVAILABLE)
+    }
+}
+
+impl FromRequestParts<Arc<Context>> for Standing {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, context: &Arc<Context>) -> Result<Self, Problem> {
+        Ok(Self(Arc::clone(context)))
+    }
+}
+
+/// Somebody who is logged in.
+pub(super) struct LoggedIn(pub(super) Principal);
+
+impl LoggedIn {
+    /// The same, if it may do this.
+    pub(super) fn may(self, right: Right) -> Result<Principal, Problem> {
+        match self.0.may(right) {
+            true => Ok(self.0),
+            false => Err(Problem::FORBIDDEN.about(format!("This takes the right {}.", right.as_str()))),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Context>> for LoggedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Problem> {
+        let challenge =
+            || Problem::UNAUTHENTICATED.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let shown = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let secret = shown
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, secret)| Secret::shown(secret.trim()))
+            .ok_or_else(challenge)?;
+        let ground = context.ground().ok_or(Problem::STATE_UNAVAILABLE)?;
+        let mut db = ground.database.begin().await?;
+        let principal = Token::principal(&mut db, &secret, ground.clock.now()).await?;
+        db.commit().await.map_err(crate::error::Error::from)?;
+        principal.map(Self).ok_or_else(challenge)
+    }
+}
+
+/// A body of JSON, read strictly.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(JsonRejection::MissingJsonContentType(_)) => Err(Problem::NOT_JSON),
+            Err(JsonRejection::BytesRejection(_)) => Err(Problem::TOO_LARGE),
+            Err(other) => Err(Problem::INVALID.about(other.body_text())),
+        }
+    }
+}
+
+/// The most entries of a page.
+const LARGEST_PAGE: u32 = 500;
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Page {
+    /// Entries at most, 1 to 500.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// Where the last page ended, from its Link header field.
+    cursor: Option<String>,
+}
+
+impl Page {
+    pub(super) fn limit(&self) -> u32 {
+        self.limit.unwrap_or(100).clamp(1, LARGEST_PAGE)
+    }
+
+    pub(super) fn cursor(&self) -> &str {
+        self.cursor.as_deref().unwrap_or_default()
+    }
+
+    /// The header field that names the next page, after a page that is full.
+    pub(super) fn link(
+        &self,
+        path: &str,
+        entries: usize,
+        last: Option<&str>,
+    ) -> Option<(HeaderName, String)> {
+        let last = last.filter(|_| entries >= self.limit() as usize)?;
+        let escaped: String = last
+            .bytes()
+            .map(|byte| match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+                other => format!("%{other:02X}"),
+            })
+            .collect();
+        let link = format!("<{path}?limit={}&cursor={escaped}>; rel=\"next\"", self.limit());
+        Some((hyper::header::LINK, link))
+    }
+}
+
+impl FromRequestParts<Arc<Context>> for Page {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Context>) -> Result<Self, Problem> {
+        let page = parts.extract::<Query<Page>>().await;
+        let Query(page) = page.map_err(|error| Problem::INVALID.about(error.body_text()))?;
+        match page.limit {
+            Some(0) => Err(Problem::INVALID.about("limit is at least 1")),
+            Some(limit) if limit > LARGEST_PAGE => Err(Problem::INVALID.about("limit is at most 500")),
+            _ => Ok(page),
+        }
+    }
+}
+
+/// The revision that a change is made to, from `If-Match`.
+pub(super) struct Matches(pub(super) i64);
+
+impl FromRequestParts<Arc<Context>> for Matches {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Context>) -> Result<Self, Problem> {
+        let value = parts
+            .headers
+            .get(IF_MATCH)
+            .ok_or(Problem::PRECONDITION_REQUIRED)?;
+        let revision = value
+            .to_str()
+            .ok()
+            .and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+        // One that was never given matches nothing.
+        revision.map(Self).ok_or(Problem::PRECONDITION_FAILED)
+    }
+}
+
+/// The ETag of a revision.
+pub(super) fn etag(revision: i64) -> (HeaderName, String) {
+    (hyper::header::ETAG, format!("\"{revision}\""))
+}

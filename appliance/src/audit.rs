@@ -1,0 +1,220 @@
+//! The audit log: who did what to what. Each entry's digest covers the one before it, so that none can be changed or taken
+//! out unnoticed by whoever knows a later digest.
+
+use ring::digest::{Context, SHA256};
+use serde::Serialize;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite, Transaction};
+use utoipa::ToSchema;
+
+use crate::access::Principal;
+use crate::clock::Moment;
+use crate::error::{Error, Kind, Result};
+
+/// What is written down.
+#[derive(Debug, Clone)]
+pub struct Deed<'a> {
+    /// The user's name, or the part of the connector that acted by itself.
+    pub actor: &'a str,
+    /// The tenant that it concerns.
+    pub tenant: Option<&'a str>,
+    /// What was done, such as `user.create`.
+    pub action: &'a str,
+    /// What it was done to.
+    pub object: &'a str,
+    /// `done`, or `refused`.
+    pub outcome: &'a str,
+}
+
+/// An entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Entry {
+    /// Its place, from 1, without gaps.
+    pub number: i64,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Moment,
+    /// Who.
+    pub actor: String,
+    /// The tenant that it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// What was done.
+    pub action: String,
+    /// To what.
+    pub object: String,
+    /// `done` or `refused`.
+    pub outcome: String,
+    /// SHA-256, in hexadecimal, of the digest before it and of all of the above.
+    pub digest: String,
+}
+
+/// What the first entry's digest covers in place of the one before it.
+const BEGINNING: &str = "vcc audit log 1";
+
+const COLUMNS: &str = "number, at, actor, tenant, action, object, outcome, digest";
+
+/// Adds an entry, as part of what it tells of.
+///
+/// # Errors
+/// The database fails.
+pub async fn record(db: &mut Transaction<'_, Sqlite>, deed: Deed<'_>, now: Moment) -> Result<()> {
+    let last = sqlx::query("SELECT number, digest FROM audit ORDER BY number DESC LIMIT 1")
+        .fetch_optional(&mut **db)
+        .await?;
+    let (number, before): (i64, String) = match last {
+        Some(row) => (row.get("number"), row.get("digest")),
+        None => (0, BEGINNING.to_owned()),
+    };
+    let mut entry = Entry {
+        number: number + 1,
+        at: now,
+        actor: deed.actor.to_owned(),
+        tenant: deed.tenant.map(str::to_owned),
+        action: deed.action.to_owned(),
+        object: deed.object.to_owned(),
+        outcome: deed.outcome.to_owned(),
+        digest: String::new(),
+    };
+    entry.digest = entry.covering(&before);
+    let statement = "INSERT INTO audit (number, at, actor, tenant, action, object, outcome, digest) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    sqlx::query(statement)
+        .bind(entry.number)
+        .bind(entry.at.0)
+        .bind(&entry.actor)
+        .bind(&entry.tenant)
+        .bind(&entry.action)
+        .bind(&entry.object)
+        .bind(&entry.outcome)
+        .bind(&entry.digest)
+        .execute(&mut **db)
+        .await?;
+    Ok(())
+}
+
+/// Entries that a principal sees, the newest first, before number `before`.
+///
+/// # Errors
+/// The database fails.
+pub async fn list(
+    db: &mut Transaction<'_, Sqlite>,
+    seen_by: &Principal,
+    before: i64,
+    most: u32,
+) -> Result<Vec<Entry>> {
+    let statement = format!(
+        "SELECT {COLUMNS} FROM audit WHERE number < $1 AND ($2 IS NULL OR tenant = $2) ORDER BY number DESC LIMIT $3"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(before)
+        .bind(&seen_by.tenant)
+        .bind(i64::from(most))
+        .fetch_all(&mut **db)
+        .await?;
+    Ok(rows.iter().map(Entry::read).collect())
+}
+
+/// Sees that every entry is there and as it was written; gives their number and the last digest.
+///
+/// # Errors
+/// [`Kind::StateCorrupt`], with the number of the first entry that is not.
+pub async fn verify(db: &mut Transaction<'_, Sqlite>) -> Result<(i64, String)> {
+    let (mut number, mut before) = (0, BEGINNING.to_owned());
+    loop {
+        let statement = format!("SELECT {COLUMNS} FROM audit WHERE number > $1 ORDER BY number LIMIT 1000");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(number)
+            .fetch_all(&mut **db)
+            .await?;
+        if rows.is_empty() {
+            return Ok((number, before));
+        }
+        for entry in rows.iter().map(Entry::read) {
+            number += 1;
+            if entry.number != number || entry.digest != entry.covering(&before) {
+                let reason = format!("entry {number} is missing or not as it was written");
+                return Err(Error::new(Kind::StateCorrupt, "the audit log", reason));
+            }
+            before = entry.digest;
+        }
+    }
+}
+
+impl Entry {
+    fn read(row: &SqliteRow) -> Self {
+        Self {
+            number: row.get("number"),
+            at: Moment(row.get("at")),
+            actor: row.get("actor"),
+            tenant: row.get("tenant"),
+            action: row.get("action"),
+            object: row.get("object"),
+            outcome: row.get("outcome"),
+            digest: row.get("digest"),
+        }
+    }
+
+    fn covering(&self, before: &str) -> String {
+        let mut context = Context::new(&SHA256);
+        let (number, at) = (self.number.to_string(), self.at.0.to_string());
+        let tenant = self.tenant.as_deref();
+        let fields = [
+            Some(before),
+            Some(&number),
+            Some(&at),
+            Some(&self.actor),
+            tenant,
+            Some(&self.action),
+            Some(&self.object),
+            Some(&self.outcome),
+        ];
+        // Lengths keep two neighbours from being cut elsewhere; a tenant that is none is not an empty one.
+        for field in fields {
+            let length = field.map_or(u64::MAX, |field| field.len() as u64);
+            context.update(&length.to_be_bytes());
+            context.update(field.unwrap_or_default().as_bytes());
+        }
+        let digest = context.finish();
+        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Database;
+
+    #[tokio::test]
+    async fn an_entry_that_was_changed_moved_or_taken_out_is_found() {
+        let database = Database::in_memory().await.unwrap();
+        let mut db = database.begin().await.unwrap();
+        for object in ["a", "b", "c"] {
+            let deed = Deed {
+                actor: "root",
+                tenant: (object == "b").then_some("t"),
+                action: "user.create",
+                object,
+                outcome: "done",
+            };
+            record(&mut db, deed, Moment(7)).await.unwrap();
+        }
+        assert_eq!(verify(&mut db).await.unwrap().0, 3);
+        db.commit().await.unwrap();
+        for tampering in [
+            "UPDATE audit SET actor = 'somebody' WHERE number = 2",
+            "UPDATE audit SET tenant = '' WHERE number = 1",
+            "UPDATE audit SET at = 8 WHERE number = 3",
+            "DELETE FROM audit WHERE number = 1",
+            "UPDATE audit SET number = 9 WHERE number = 3",
+        ] {
+            let mut db = database.begin().await.unwrap();
+            sqlx::raw_sql(tampering).execute(&mut *db).await.unwrap();
+            assert_eq!(
+                verify(&mut db).await.unwrap_err().kind(),
+                Kind::StateCorrupt,
+                "{tampering}"
+            );
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What a connector with a state directory works on: its database, and what goes with it.
+
+use crate::access::{Attempts, Passwords};
+use crate::clock::Clock;
+use crate::database::Database;
+use crate::error::Result;
+use crate::setup::Setup;
+use crate::store::Store;
+
+/// The database and what stands between it and requests.
+#[derive(Debug)]
+pub struct Ground {
+    /// The tables.
+    pub database: Database,
+    /// What time it is.
+    pub clock: Clock,
+    /// Hashes passwords.
+    pub passwords: Passwords,
+    /// Wrong guesses.
+    pub attempts: Attempts,
+    /// Whether there is an administrator.
+    pub setup: Setup,
+}
+
+impl Ground {
+    /// Opens what is in a state directory.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn open(store: &Store) -> Result<Self> {
+        Self::on(Database::open(store.root()).await?).await
+    }
+
+    /// Takes a database.
+    ///
+    /// # Errors
+    /// It can't be used.
+    pub async fn on(database: Database) -> Result<Self> {
+        Ok(Self {
+            setup: Setup::of(&database).await?,
+            database,
+            clock: Clock::default(),
+            passwords: Passwords::new()?,
+            attempts: Attempts::default(),
+        })
+    }
+}
