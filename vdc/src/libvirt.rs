@@ -20,6 +20,7 @@ mod import;
 mod inventory;
 mod memory;
 mod resumed;
+mod saved_image;
 mod suspended;
 mod upload;
 mod usage;
@@ -32,6 +33,7 @@ use image::source::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::inventory::{About, Inventory, Vm};
+use crate::machine::Machine;
 use crate::manager::{After, Console, Exported, Import, Manager, Plan, Power};
 use crate::usage::Usage;
 use virsh::Virsh;
@@ -108,6 +110,10 @@ impl Manager for Libvirt {
 
     fn export(&self, name: &str) -> Result<Exported> {
         export::run(&self.virsh, name)
+    }
+
+    fn machine(&self, name: &str) -> Result<Machine> {
+        suspended::machine(&self.virsh, name)
     }
 
     fn export_running(&self, name: &str) -> Result<Exported> {

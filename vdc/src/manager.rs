@@ -44,6 +44,12 @@ pub trait Manager {
     /// There is no such machine, it is on, or it has what can't be told in a package.
     fn export(&self, name: &str) -> Result<Exported>;
 
+    /// What [`Manager::export_running`] would give of a machine: nothing is stopped.
+    ///
+    /// # Errors
+    /// As [`Manager::export_running`].
+    fn machine(&self, name: &str) -> Result<Machine>;
+
     /// A machine that runs, as a package can hold it: it is stopped, and its memory and devices are taken along as well. Until
     /// [`Manager::release`] is called it stays stopped.
     ///

@@ -72,6 +72,10 @@ impl Arguments {
             let exported = target::connect(target)?.export(name).map_err(Error::from)?;
             return self.write(exported, signer, json);
         }
+        // So does what a package has no words for.
+        let manager = target::connect(target)?;
+        self.told(&manager.machine(name).map_err(Error::from)?)?
+            .recipe()?;
         let (stopped, again) = (Arc::new(Mutex::new(false)), target.to_owned());
         let (known, machine) = (Arc::clone(&stopped), name.to_owned());
         let mut is_stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +93,6 @@ impl Arguments {
             std::mem::forget(is_stopped);
         });
         let progress = Progress::new("saving the machine's memory", json);
-        let manager = target::connect(target)?;
         let exported = manager.export_running(name).map_err(Error::from)?;
         *is_stopped = true;
         drop(is_stopped);

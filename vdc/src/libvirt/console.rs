@@ -14,6 +14,9 @@ use super::virsh::{Asked, Virsh, option};
 use crate::error::{Error, Kind, Result};
 use crate::manager::Console;
 
+/// The byte (Ctrl-]) by which a person leaves virsh's console: it can't be sent.
+const ESCAPE: u8 = 0x1d;
+
 /// The near end of a command that runs until every copy of this is dropped.
 pub(super) struct Terminal {
     near: File,
@@ -70,7 +73,15 @@ impl Read for Terminal {
 
 impl Write for Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.near.write(bytes)
+        // The one that virsh takes for its own: whatever follows it waits for the next turn.
+        let own = bytes
+            .iter()
+            .position(|byte| *byte == ESCAPE)
+            .unwrap_or(bytes.len());
+        match own {
+            0 if !bytes.is_empty() => Ok(1),
+            _ => self.near.write(&bytes[..own]),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

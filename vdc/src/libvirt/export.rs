@@ -2,10 +2,10 @@
 
 use image::source::Source;
 use image::{format::Format, open};
-use ovf::xml::Element;
+use ovf::xml::{Document, Element};
 
 use super::download::Download;
-use super::inventory::{child, document};
+use super::inventory::{child, cpus, document, memory};
 use super::virsh::{Virsh, option};
 use crate::error::{Error, Kind, Result};
 use crate::machine::{Adapter, Bus, Disk, Firmware, Machine, Model};
@@ -26,16 +26,23 @@ pub(super) fn run(virsh: &Virsh, name: &str) -> Result<Exported> {
                       start it, and shut it down or save its state along";
         return Err(Error::new(Kind::Refused, name, reason));
     }
-    let document = document(virsh, &["dumpxml", "--inactive", &domain])?;
-    let root = document.root();
-    let vm = super::inventory::machine(virsh, name)?;
+    of(
+        virsh,
+        name,
+        &document(virsh, &["dumpxml", "--inactive", &domain])?,
+    )
+}
+
+/// What a definition tells of a machine, and its disks where they are.
+pub(super) fn of(virsh: &Virsh, name: &str, definition: &Document) -> Result<Exported> {
+    let root = definition.root();
     let devices =
         child(root, "devices").ok_or_else(|| Error::new(Kind::Answer, name, "a domain without devices"))?;
     let mut exported = Exported {
         machine: Machine {
             name: name.to_owned(),
-            cpus: vm.cpus,
-            memory: vm.memory,
+            cpus: cpus(root),
+            memory: memory(root)?,
             firmware: firmware(root),
             disks: Vec::new(),
             adapters: Vec::new(),

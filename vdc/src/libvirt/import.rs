@@ -4,6 +4,7 @@ use image::source::{Progress, Source, write_raw_telling};
 
 use super::definition::{Definition, volume};
 use super::resumed::{Connections, PLATFORM, Resumed};
+use super::saved_image::Redefined;
 use super::upload::Upload;
 use super::virsh::{Virsh, machine_option, new_option, option};
 use super::{inventory, memory, suspended};
@@ -106,8 +107,10 @@ impl Names {
                 .iter()
                 .map(|disk| volume(&format!("{}.raw", disk.id)))
                 .collect(),
+            // A machine that goes on has the drives that it had.
             environment: import
                 .environment
+                .filter(|_| resumed.as_ref().is_none_or(Resumed::has_drive))
                 .map(|_| inventory::environment_of(&import.name)),
             state: resumed.as_ref().map(|_| suspended::volume_of(&import.name)),
             networks: networks(virsh, import)?,
@@ -189,20 +192,24 @@ fn resumed(virsh: &Virsh, import: &Import<'_>, state: &State<'_>) -> Result<Resu
         );
         return Err(Error::new(Kind::Invalid, &*import.name, reason));
     }
-    let uuid = resumed.uuid();
-    match virsh.run(&["domstate", &machine_option(&uuid)?]) {
+    absent(virsh, &machine_option(&resumed.uuid())?, &name)?;
+    Ok(resumed)
+}
+
+/// Refuses a machine that is there already.
+fn absent(virsh: &Virsh, domain: &str, name: &str) -> Result<()> {
+    match virsh.run(&["domstate", domain]) {
         Ok(_) => {
-            let reason = "the machine that the saved state is of is here already, by another name";
-            Err(Error::new(Kind::Taken, uuid, reason))
+            let reason = "the machine that the saved state is of is here already, by this name or another";
+            Err(Error::new(Kind::Taken, name, reason))
         }
-        Err(error) if error.kind() == Kind::Missing => Ok(resumed),
+        Err(error) if error.kind() == Kind::Missing => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Whether volumes are files, whose holes read as zeros.
 fn is_sparse(pool: &Pool) -> bool {
-    matches!(pool.kind.as_str(), "dir" | "fs" | "netfs")
+    inventory::is_of_files(&pool.kind)
 }
 
 fn pool(virsh: &Virsh, wanted: Option<&str>) -> Result<String> {
@@ -389,13 +396,13 @@ fn make(
         made.volume(&names.pool, name, Some(source), source.size(), &mut |_| {})?;
     }
     if let (Some(name), Some(state)) = (&names.state, &import.state) {
-        made.volume(
-            &names.pool,
-            name,
-            Some(state.source),
-            state.source.size(),
-            &mut |at| progress("its memory", at),
-        )?;
+        let state = Redefined::new(state.source, definition)?;
+        made.volume(&names.pool, name, Some(&state), state.size(), &mut |at| {
+            progress("its memory", at)
+        })?;
+        // The identifier came with the package: while its disks came in, somebody else may have made the machine.
+        absent(made.virsh, &machine_option(&names.id)?, &import.name)?;
+        absent(made.virsh, &option("domain", &import.name)?, &import.name)?;
     }
     let document = memory::holding(definition)?;
     made.make(

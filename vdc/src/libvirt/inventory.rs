@@ -58,11 +58,18 @@ pub(super) fn pools(virsh: &Virsh) -> Result<Vec<Pool>> {
 /// The folder of a pool of files.
 pub(super) fn folder(virsh: &Virsh, pool: &str) -> Result<String> {
     let document = document(virsh, &["pool-dumpxml", &option("pool", pool)?])?;
-    let target = child(document.root(), "target");
+    let root = document.root();
+    let target = child(root, "target");
     let path = target.and_then(|target| child(target, "path"));
     path.map(|path| path.text())
+        .filter(|_| is_of_files(root.attribute("", "type").unwrap_or_default()))
         .filter(|path| path.starts_with('/') && !path.chars().any(char::is_control))
         .ok_or_else(|| Error::new(Kind::Unsupported, pool, "a pool that is no folder"))
+}
+
+/// Whether the volumes of a kind of pool are files, whose holes read as zeros.
+pub(super) fn is_of_files(kind: &str) -> bool {
+    matches!(kind, "dir" | "fs" | "netfs")
 }
 
 pub(super) fn networks(virsh: &Virsh) -> Result<Vec<Network>> {
@@ -88,7 +95,7 @@ fn told(virsh: &Virsh, domain: &str) -> Result<Vm> {
         name: text("name"),
         id: text("uuid"),
         state: state.trim().to_owned(),
-        cpus: u32::try_from(number(root, "vcpu")).unwrap_or(u32::MAX),
+        cpus: cpus(root),
         memory: memory(root)?,
         devices: child(root, "devices")
             .into_iter()
@@ -97,6 +104,11 @@ fn told(virsh: &Virsh, domain: &str) -> Result<Vm> {
             .map(device)
             .collect(),
     })
+}
+
+/// A domain's processors.
+pub(super) fn cpus(root: Element<'_>) -> u32 {
+    u32::try_from(number(root, "vcpu")).unwrap_or(u32::MAX)
 }
 
 /// A domain's memory in bytes.

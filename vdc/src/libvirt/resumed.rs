@@ -28,7 +28,7 @@ pub(super) struct Connections<'a> {
 }
 
 /// Parts of a domain that are the machine's own.
-const COPIED: [&str; 15] = [
+const COPIED: [&str; 10] = [
     "name",
     "uuid",
     "genid",
@@ -36,15 +36,12 @@ const COPIED: [&str; 15] = [
     "description",
     "memory",
     "currentMemory",
-    "vcpu",
     "features",
-    "cpu",
     "clock",
-    "on_poweroff",
-    "on_reboot",
-    "on_crash",
     "pm",
 ];
+/// What may be done when a machine's system ends: others write its memory into the host's files.
+const ENDS: [&str; 3] = ["destroy", "restart", "preserve"];
 /// Parts that tell how the host is to treat it: this host's own ways hold.
 const LEFT: [&str; 9] = [
     "metadata",
@@ -58,22 +55,47 @@ const LEFT: [&str; 9] = [
     "iothreadids",
 ];
 /// Devices that are connected to nothing.
-const ALONE: [&str; 10] = [
+const ALONE: [&str; 9] = [
     "controller",
     "input",
     "video",
     "sound",
     "memballoon",
-    "watchdog",
     "hub",
     "panic",
     "redirdev",
     "iommu",
 ];
+/// What of a driver the machine sees.
+const DRIVER: [&str; 15] = [
+    "queues",
+    "queue_size",
+    "rx_queue_size",
+    "tx_queue_size",
+    "iommu",
+    "ats",
+    "packed",
+    "page_per_vq",
+    "cmd_per_lun",
+    "max_sectors",
+    "intremap",
+    "caching_mode",
+    "eim",
+    "iotlb",
+    "aw_bits",
+];
 /// Names, of elements and attributes, by which something of the host is told.
-const OF_THE_HOST: [&str; 12] = [
-    "source", "backend", "loader", "nvram", "kernel", "initrd", "emulator", "script", "file", "path",
-    "socket", "pty",
+const OF_THE_HOST: [&str; 10] = [
+    "rendernode",
+    "source",
+    "backend",
+    "emulator",
+    "script",
+    "file",
+    "path",
+    "socket",
+    "pty",
+    "table",
 ];
 
 impl Resumed {
@@ -83,6 +105,10 @@ impl Resumed {
             Error::new(Kind::Invalid, "", "the saved machine's definition").because(error)
         })?;
         Ok(Self(document))
+    }
+
+    pub(super) fn document(&self) -> &Document {
+        &self.0
     }
 
     pub(super) fn name(&self) -> String {
@@ -97,6 +123,11 @@ impl Resumed {
         child(self.0.root(), name)
             .map(|child| child.text())
             .unwrap_or_default()
+    }
+
+    /// Whether it has a drive for the CD with the environment.
+    pub(super) fn has_drive(&self) -> bool {
+        self.devices().any(is_drive)
     }
 
     /// Refuses a definition of another machine than the package tells of.
@@ -163,6 +194,10 @@ impl Resumed {
     }
 }
 
+fn is_drive(device: Element<'_>) -> bool {
+    device.local_name() == "disk" && device.attribute("", "device") == Some("cdrom")
+}
+
 fn is_disk(device: Element<'_>) -> bool {
     device.local_name() == "disk" && matches!(device.attribute("", "device"), Some("disk") | None)
 }
@@ -176,23 +211,53 @@ fn refused(part: &str, what: &str, value: &str) -> Error {
 }
 
 fn domain(w: &mut Writer, root: Element<'_>, connections: &Connections<'_>) -> Result<()> {
+    let mut seen: Vec<&str> = Vec::new();
     for part in root.children() {
-        match part.local_name() {
-            _ if part.namespace().is_some() => return Err(refused("the machine", "has", part.local_name())),
+        let name = part.local_name();
+        // The second of two would be read by one reader and not by another.
+        if part.namespace().is_some() || seen.contains(&name) {
+            return Err(refused("the machine", "has a second, or another's,", name));
+        }
+        seen.push(name);
+        match name {
             name if COPIED.contains(&name) => copy(w, part)?,
             name if LEFT.contains(&name) => {}
-            "os" => {
-                if let Some(firmware) = part.attribute("", "firmware") {
-                    return Err(refused(
-                        "its variables are kept outside it: firmware",
-                        "of the kind",
-                        firmware,
-                    ));
-                }
-                copy(w, part)?;
+            "vcpu" => {
+                let current = part.attribute("", "current").map(|current| ("current", current));
+                w.text("vcpu", current.as_slice(), part.text().trim());
             }
+            // Its cells have memory of their own.
+            "cpu" if child(part, "numa").is_some() => return Err(refused("the processor", "has", "numa")),
+            "cpu" => copy(w, part)?,
+            "on_poweroff" | "on_reboot" | "on_crash" => {
+                let end = part.text();
+                if !ENDS.contains(&end.trim()) {
+                    return Err(refused(name, "is", &end));
+                }
+                w.text(name, &[], end.trim());
+            }
+            "os" => within(w, "os", &[], |w| system(w, part))?,
             "devices" => within(w, "devices", &[], |w| devices(w, part, connections))?,
             other => return Err(refused("the machine", "has", other)),
+        }
+    }
+    Ok(())
+}
+
+/// What the machine starts from.
+fn system(w: &mut Writer, os: Element<'_>) -> Result<()> {
+    if let Some(firmware) = os.attribute("", "firmware") {
+        return Err(refused(
+            "its variables are kept outside it: firmware",
+            "of the kind",
+            firmware,
+        ));
+    }
+    for part in os.children() {
+        match part.local_name() {
+            "type" | "boot" | "bootmenu" | "bios" => copy(w, part)?,
+            "smbios" if part.attribute("", "mode") == Some("emulate") => copy(w, part)?,
+            other => return Err(refused("what the machine starts from", "has", other)),
         }
     }
     Ok(())
@@ -210,16 +275,15 @@ fn within(
     told
 }
 
-/// An element as it is, as long as it names nothing of the host.
+/// An element as it is, as long as it names nothing of the host; of a driver, what the machine sees.
 fn copy(w: &mut Writer, element: Element<'_>) -> Result<()> {
-    copy_without(w, element, &[])
-}
-
-/// As [`copy`], with some children left out.
-fn copy_without(w: &mut Writer, element: Element<'_>, without: &[&str]) -> Result<()> {
     let name = element.local_name();
     if element.namespace().is_some() || OF_THE_HOST.contains(&name) {
         return Err(refused("the machine", "has", name));
+    }
+    if name == "driver" {
+        driver(w, element, &[]);
+        return Ok(());
     }
     let mut attributes: Vec<(&str, &str)> = Vec::new();
     for attribute in element.attributes() {
@@ -229,12 +293,9 @@ fn copy_without(w: &mut Writer, element: Element<'_>, without: &[&str]) -> Resul
         }
         attributes.push((key, &attribute.value));
     }
-    let mut children = element.children().peekable();
-    if children.peek().is_some() {
+    if element.children().next().is_some() {
         return within(w, name, &attributes, |w| {
-            children
-                .filter(|child| !without.contains(&child.local_name()))
-                .try_for_each(|child| copy(w, child))
+            element.children().try_for_each(|child| copy(w, child))
         });
     }
     match element.text().as_str() {
@@ -242,6 +303,17 @@ fn copy_without(w: &mut Writer, element: Element<'_>, without: &[&str]) -> Resul
         text => w.text(name, &attributes, text),
     }
     Ok(())
+}
+
+/// A driver with what of it the machine sees.
+fn driver(w: &mut Writer, told: Element<'_>, own: &[(&str, &str)]) {
+    let seen = DRIVER
+        .iter()
+        .filter_map(|name| Some((*name, told.attribute("", name)?)));
+    let attributes: Vec<(&str, &str)> = own.iter().copied().chain(seen).collect();
+    if !attributes.is_empty() {
+        w.empty("driver", &attributes);
+    }
 }
 
 fn devices(w: &mut Writer, devices: Element<'_>, connections: &Connections<'_>) -> Result<()> {
@@ -257,7 +329,7 @@ fn devices(w: &mut Writer, devices: Element<'_>, connections: &Connections<'_>) 
                 let volume = volumes.next().ok_or_else(|| missing("disks"))?;
                 disk(w, device, "disk", Some((connections.pool, volume)))?;
             }
-            "disk" if device.attribute("", "device") == Some("cdrom") => {
+            "disk" if is_drive(device) => {
                 let medium = environment.take().map(|volume| (connections.pool, volume));
                 disk(w, device, "cdrom", medium)?;
             }
@@ -274,9 +346,16 @@ fn devices(w: &mut Writer, devices: Element<'_>, connections: &Connections<'_>) 
                 })?;
             }
             "graphics" => {}
-            "audio" => w.empty("audio", &[("id", "1"), ("type", "none")]),
+            "audio" => {
+                let id = device.attribute("", "id").unwrap_or("1");
+                w.empty("audio", &[("id", id), ("type", "none")]);
+            }
+            "watchdog" if device.attribute("", "action") == Some("dump") => {
+                return Err(refused("a watchdog", "with", "dump"));
+            }
+            "watchdog" => copy(w, device)?,
             "rng" => rng(w, device)?,
-            name if ALONE.contains(&name) => copy_without(w, device, &["driver"])?,
+            name if ALONE.contains(&name) => copy(w, device)?,
             other => return Err(refused("the machine", "has", other)),
         }
     }
@@ -298,10 +377,11 @@ fn disk(w: &mut Writer, disk: Element<'_>, device: &str, volume: Option<(&str, &
     ];
     attributes.extend(disk.attribute("", "model").map(|model| ("model", model)));
     within(w, "disk", &attributes, |w| {
-        w.empty(
-            "driver",
-            &[("name", "qemu"), ("type", "raw"), ("discard", "unmap")],
-        );
+        let own = [("name", "qemu"), ("type", "raw"), ("discard", "unmap")];
+        match child(disk, "driver") {
+            Some(told) => driver(w, told, &own),
+            None => w.empty("driver", &own),
+        }
         if let Some((pool, volume)) = volume {
             w.empty("source", &[("pool", pool), ("volume", volume)]);
         }
@@ -315,40 +395,41 @@ fn disk(w: &mut Writer, disk: Element<'_>, device: &str, volume: Option<(&str, &
 }
 
 /// What of an adapter the machine sees.
-const ADAPTER: [&str; 6] = ["mac", "model", "boot", "address", "alias", "mtu"];
-/// What of its driver.
-const DRIVER: [&str; 7] = [
-    "queues",
-    "rx_queue_size",
-    "tx_queue_size",
-    "iommu",
-    "ats",
-    "packed",
-    "page_per_vq",
-];
+const ADAPTER: [&str; 6] = ["mac", "model", "boot", "address", "alias", "driver"];
 
 fn interface(w: &mut Writer, adapter: Element<'_>, network: &str) -> Result<()> {
     within(w, "interface", &[("type", "network")], |w| {
         w.empty("source", &[("network", network)]);
         for part in adapter.children() {
-            if ADAPTER.contains(&part.local_name()) {
-                copy(w, part)?;
-            } else if part.local_name() == "driver" {
-                let seen = DRIVER
-                    .iter()
-                    .filter_map(|name| Some((*name, part.attribute("", name)?)));
-                w.empty("driver", &seen.collect::<Vec<_>>());
+            match part.local_name() {
+                name if ADAPTER.contains(&name) => copy(w, part)?,
+                // The whole network would get it.
+                "mtu" => return Err(refused("an adapter", "has", "mtu")),
+                _ => {}
             }
         }
         Ok(())
     })
 }
 
-/// A port whose other end libvirt makes.
+/// A port whose other end libvirt makes. It makes a socket of a channel's name.
 fn character(w: &mut Writer, device: Element<'_>, kind: &str) -> Result<()> {
     within(w, device.local_name(), &[("type", kind)], |w| {
-        let seen = |part: &Element<'_>| matches!(part.local_name(), "target" | "address" | "alias");
-        device.children().filter(seen).try_for_each(|part| copy(w, part))
+        for part in device.children() {
+            match part.local_name() {
+                "target" => {
+                    let name = part.attribute("", "name").unwrap_or_default();
+                    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+                    if !name.chars().all(fine) || name.contains("..") {
+                        return Err(refused("a channel", "called", name));
+                    }
+                    copy(w, part)?;
+                }
+                "address" | "alias" => copy(w, part)?,
+                _ => {}
+            }
+        }
+        Ok(())
     })
 }
 
@@ -356,7 +437,7 @@ fn rng(w: &mut Writer, rng: Element<'_>) -> Result<()> {
     let model = rng.attribute("", "model").unwrap_or("virtio");
     within(w, "rng", &[("model", model)], |w| {
         w.text("backend", &[("model", "random")], "/dev/urandom");
-        let seen = |part: &Element<'_>| matches!(part.local_name(), "rate" | "address" | "alias");
+        let seen = |part: &Element<'_>| matches!(part.local_name(), "rate" | "address" | "alias" | "driver");
         rng.children().filter(seen).try_for_each(|part| copy(w, part))
     })
 }
@@ -365,14 +446,14 @@ fn rng(w: &mut Writer, rng: Element<'_>) -> Result<()> {
 mod tests {
     use super::*;
 
-    const MACHINE: &str = "<domain type='qemu'><name>n</name><uuid>u</uuid><memory unit='KiB'>65536</memory><vcpu>1</vcpu>\
+    const MACHINE: &str = "<domain type='qemu'><name>n</name><uuid>u</uuid><memory unit='KiB'>65536</memory><vcpu placement='static' cpuset='7' current='1'>1</vcpu>\
         <os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os><seclabel type='none'/><devices>\
         <emulator>/bin/evil</emulator>\
         <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/etc/shadow'/><target dev='sda' bus='sata'/></disk>\
         <disk type='file' device='cdrom'><source file='/etc/shadow'/><target dev='sdb' bus='sata'/></disk>\
         <interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/><script path='/bin/evil'/></interface>\
         <serial type='file'><source path='/etc/passwd'/><target port='0'/></serial>\
-        <rng model='virtio'><backend model='random'>/etc/shadow</backend></rng></devices></domain>";
+        <rng model='virtio'><backend model='random'>/etc/shadow</backend><driver packed='on' name='/etc'/></rng></devices></domain>";
 
     fn rendered(definition: &str) -> Result<String> {
         let (volumes, networks) = (["v".to_owned()], ["net".to_owned()]);
@@ -396,10 +477,12 @@ mod tests {
             "volume=\"e.iso\"",
             "network=\"net\"",
             "dev=\"sdb\"",
+            "packed=\"on\"",
+            "current=\"1\">1</vcpu>",
         ] {
             assert!(told.contains(kept), "{kept}: {told}");
         }
-        for gone in ["/etc", "/bin", "br0", "seclabel", "qcow2"] {
+        for gone in ["/etc", "/bin", "br0", "seclabel", "qcow2", "cpuset"] {
             assert!(!told.contains(gone), "{gone}: {told}");
         }
     }
@@ -415,6 +498,19 @@ mod tests {
             with("<disk device='disk'/>"),
             with("<channel type='file'><target type='virtio'/></channel>"),
             with("<video><model type='vga'/><driver vgaconf='io'/><rom file='/etc/shadow'/></video>"),
+            with("<channel type='unix'><target type='virtio' name='../../etc/x'/></channel>"),
+            with("<channel type='unix'><target type='virtio' name='a/b'/></channel>"),
+            with("<watchdog model='itco' action='dump'/>"),
+            MACHINE.replace("<script path='/bin/evil'/>", "<mtu size='68'/>"),
+            MACHINE.replace("<os>", "<os><acpi><table type='slic'>/etc/shadow</table></acpi>"),
+            MACHINE.replace("<os>", "<os><dtb>/etc/shadow</dtb>"),
+            MACHINE.replace("<os>", "<os><smbios mode='host'/>"),
+            MACHINE.replace("<os>", "<on_crash>coredump-restart</on_crash><os>"),
+            MACHINE.replace(
+                "<os>",
+                "<cpu><numa><cell memory='3' unit='GiB'/></numa></cpu><os>",
+            ),
+            MACHINE.replace("<devices>", "<devices/><devices>"),
             MACHINE.replace("<os>", "<os><kernel>/boot/vmlinuz</kernel>"),
             MACHINE.replace("<os>", "<os><loader>/bin/evil</loader>"),
             MACHINE.replace("<os>", "<os firmware='efi'>"),

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -71,16 +72,22 @@ pub(super) fn new_option(name: &str, value: &str) -> Result<String> {
 
 /// A machine by the identifier that libvirt gave it: a name may be anything, and be another's tomorrow.
 pub(super) fn machine_option(uuid: &str) -> Result<String> {
-    if !is_uuid(uuid) {
+    if !is_canonical(uuid) {
         let reason = "no machine's identifier";
         return Err(Error::new(Kind::Answer, uuid.escape_debug().to_string(), reason));
     }
     Ok(format!("--domain={uuid}"))
 }
 
+/// Whether virsh may take it for an identifier, which it does with and without hyphens, here and there.
 fn is_uuid(value: &str) -> bool {
     let digits = value.chars().filter(char::is_ascii_hexdigit).count();
     digits == 32 && value.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
+}
+
+/// As virsh writes it, which it takes for an identifier for certain.
+fn is_canonical(uuid: &str) -> bool {
+    is_uuid(uuid) && uuid.split('-').map(str::len).eq([8, 4, 4, 4, 12])
 }
 
 impl Virsh {
@@ -149,7 +156,9 @@ impl Virsh {
             .args(["--quiet", "--connect", &self.uri])
             .args(arguments)
             .env("LC_ALL", "C")
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            // A signal from the terminal is for whoever asked, who then says what becomes of the question.
+            .process_group(0);
         command
     }
 
@@ -231,7 +240,13 @@ fn kind(complaint: &str) -> Kind {
         "connection reset",
     ]) {
         Kind::Unreachable
-    } else if any(&["already exists", "exists already", "already in use"]) {
+    } else if any(&[
+        "already exists",
+        "exists already",
+        "already in use",
+        "already defined",
+        "already active",
+    ]) {
         Kind::Taken
     } else if any(&[
         "not found",
