@@ -13,8 +13,11 @@
 
 mod about;
 mod audit;
+mod enrolment;
+mod enrolments;
 mod health;
 mod metrics;
+mod nodes;
 mod openapi;
 mod request;
 mod session;
@@ -37,6 +40,7 @@ use hyper::header::{
 };
 
 use crate::http::problem::Problem;
+use crate::role::Role;
 use crate::service::Context;
 
 const HEALTH: &str = "/healthz";
@@ -82,6 +86,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/api/v1/tenants", get(tenants::list).post(tenants::create))
         .route("/api/v1/tenants/{id}", get(tenants::read).delete(tenants::delete))
         .route("/api/v1/audit", get(audit::list))
+        .merge(of_role(context.role()))
         .fallback(|| async { Problem::NOT_FOUND.response() })
         .method_not_allowed_fallback(|| async { Problem::METHOD_NOT_ALLOWED.response() })
         .layer(from_fn_with_state(Arc::clone(&context), gate));
@@ -89,6 +94,24 @@ pub fn router(context: Arc<Context>) -> Router {
         .merge(gated)
         .layer(from_fn_with_state(Arc::clone(&context), finish))
         .with_state(context)
+}
+
+/// What only a server has, or only a node.
+fn of_role(role: Role) -> Router<Arc<Context>> {
+    match role {
+        Role::Server => Router::new()
+            .route("/api/v1/enrolment-codes", post(nodes::create_code))
+            .route("/api/v1/enrolments", post(enrolments::create))
+            .route("/api/v1/enrolments/{id}", get(enrolments::read))
+            .route("/api/v1/heartbeats", post(enrolments::beat))
+            .route("/api/v1/nodes", get(nodes::list))
+            .route("/api/v1/nodes/{id}", get(nodes::read))
+            .route("/api/v1/nodes/{id}/approve", post(nodes::approve))
+            .route("/api/v1/nodes/{id}/revoke", post(nodes::revoke)),
+        Role::Node | Role::Sp => {
+            Router::new().route("/api/v1/enrolment", get(enrolment::read).post(enrolment::create))
+        }
+    }
 }
 
 /// Lets nobody in before there is an administrator.

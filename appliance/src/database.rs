@@ -16,7 +16,10 @@ const FILE: &str = "vcc.db";
 /// How long a statement waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Steps from an empty file to the newest tables, in their order; one that was released never changes.
-const STEPS: [&str; 1] = [include_str!("database/1-ground.sql")];
+const STEPS: [&str; 2] = [
+    include_str!("database/1-ground.sql"),
+    include_str!("database/2-nodes.sql"),
+];
 
 /// The database, open.
 #[derive(Debug, Clone)]

@@ -60,6 +60,12 @@ pub enum Kind {
     Unknown,
     /// It has changed since it was read.
     Changed,
+    /// Another connector can't be reached.
+    Unreachable,
+    /// Another connector is not the one that was meant.
+    Stranger,
+    /// Another connector refuses.
+    Refused,
 }
 
 impl Kind {
@@ -84,6 +90,9 @@ impl Kind {
             Self::Taken => "vcc.taken",
             Self::Unknown => "vcc.unknown",
             Self::Changed => "vcc.changed",
+            Self::Unreachable => "vcc.unreachable",
+            Self::Stranger => "vcc.stranger",
+            Self::Refused => "vcc.refused",
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Small files: read under a ceiling, replaced whole.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
@@ -63,6 +63,32 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     write_new(&temporary, bytes, 0o644)
         .and_then(|_| std::fs::rename(&temporary, path))
         .map_err(|e| Error::file(path, "write", e))
+}
+
+/// Makes `root/name`, a directory for its owner alone, with these files in it; after a crash all of it is there or nothing.
+///
+/// # Errors
+/// [`Kind::StateFull`], [`Kind::StateReadOnly`] or [`Kind::Io`].
+pub fn create_directory(root: &Path, name: &str, files: &[(&str, String)]) -> Result<()> {
+    let (temporary, path) = (root.join(format!("{name}.new")), root.join(name));
+    let failed = |e| Error::file(&path, "write", e);
+    let mode = Permissions::from_mode(0o700);
+    let written = DirBuilder::new()
+        .mode(0o700)
+        .create(&temporary)
+        .and_then(|()| std::fs::set_permissions(&temporary, mode))
+        .and_then(|()| {
+            files.iter().try_for_each(|(name, text)| {
+                write_new(&temporary.join(name), text.as_bytes(), 0o600)?.sync_all()
+            })
+        });
+    if let Err(error) = written {
+        let _ = std::fs::remove_dir_all(&temporary);
+        return Err(failed(error));
+    }
+    sync_directory(&temporary)?;
+    std::fs::rename(&temporary, &path).map_err(failed)?;
+    sync_directory(root)
 }
 
 /// Makes the names in `directory` durable.

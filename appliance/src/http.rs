@@ -16,6 +16,7 @@
 //! that the connector serves yet gains from it.
 
 pub mod connections;
+pub mod peer;
 pub mod problem;
 pub mod requests;
 mod stall;
@@ -38,11 +39,12 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use connections::{Connections, Ticket};
+use peer::Peer;
 use problem::Problem;
 use stall::Stall;
+use tls::Tls;
 
 /// The waits and numbers that a client can use up.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +87,7 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct Server {
     /// The server's side of TLS.
-    pub tls: TlsAcceptor,
+    pub tls: Tls,
     /// What is served.
     pub router: Router,
     /// The table of its connections.
@@ -127,8 +129,13 @@ impl Server {
         let Ok(Ok(stream)) = timeout(self.limits.handshake, self.tls.accept(stream)).await else {
             return;
         };
-        let router = TowerToHyperService::new(self.router);
-        let service = service_fn(|request| answer(&router, &ticket, request));
+        let (router, peer) = (TowerToHyperService::new(self.router), Peer::of(&stream));
+        let service = service_fn(|mut request: Request<Incoming>| {
+            if let Some(peer) = &peer {
+                request.extensions_mut().insert(peer.clone());
+            }
+            answer(&router, &ticket, request)
+        });
         let stream = TokioIo::new(Stall::new(stream, self.limits.stall));
         let mut connection = std::pin::pin!(
             http1::Builder::new()

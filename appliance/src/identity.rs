@@ -4,8 +4,6 @@
 //! leaves all of them or none; a part missing later is damage and never mended by making another.
 
 use std::fmt;
-use std::fs::Permissions;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -160,32 +158,12 @@ impl Parts {
     }
 
     fn keep(&self, root: &Path) -> Result<()> {
-        let temporary = root.join("identity.new");
-        let failed = |e| Error::file(&root.join(DIRECTORY), "write", e);
-        let written = std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&temporary)
-            .and_then(|()| std::fs::set_permissions(&temporary, Permissions::from_mode(0o700)))
-            .and_then(|()| self.write(&temporary));
-        if let Err(error) = written {
-            let _ = std::fs::remove_dir_all(&temporary);
-            return Err(failed(error));
-        }
-        file::sync_directory(&temporary)?;
-        std::fs::rename(&temporary, root.join(DIRECTORY)).map_err(failed)?;
-        file::sync_directory(root)
-    }
-
-    fn write(&self, directory: &Path) -> std::io::Result<()> {
         let files = [
             (INSTANCE_ID, format!("{}\n", self.instance_id)),
             (KEY, self.key.serialize_pem()),
             (CERTIFICATE, self.certificate.pem()),
         ];
-        for (name, text) in files {
-            file::write_new(&directory.join(name), text.as_bytes(), 0o600)?.sync_all()?;
-        }
-        Ok(())
+        file::create_directory(root, DIRECTORY, &files)
     }
 
     fn into_identity(self, ephemeral: bool) -> Result<Identity> {
@@ -239,6 +217,8 @@ fn validity(now: OffsetDateTime) -> (OffsetDateTime, OffsetDateTime) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn store() -> (tempfile::TempDir, Store) {

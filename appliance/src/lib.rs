@@ -25,6 +25,8 @@
 //! | [`service`] | the service's life, and what every request can ask about |
 //! | [`http`], [`api`] | the HTTPS server and its limits; the resources |
 //! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
+//! | [`authority`], [`node`] | on the server: who its nodes are, and how it knows them |
+//! | [`enrolment`], [`client`] | on a node: its server, and how it knows that |
 //! | [`database`], [`clock`] | what is kept in tables; what time it is |
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
@@ -35,10 +37,13 @@
 pub mod access;
 pub mod api;
 pub mod audit;
+pub mod authority;
 pub mod check;
+pub mod client;
 pub mod clock;
 pub mod command;
 pub mod database;
+pub mod enrolment;
 pub mod entropy;
 pub mod error;
 pub mod file;
@@ -48,6 +53,7 @@ pub mod identity;
 pub mod init;
 pub mod log;
 pub mod machine;
+pub mod node;
 pub mod product;
 pub mod role;
 pub mod service;

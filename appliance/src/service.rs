@@ -23,7 +23,7 @@ pub use ground::Ground;
 pub use listener::Listen;
 
 use crate::error::{Error, Kind, Result};
-use crate::http::{self, Limits, Server};
+use crate::http::{Limits, Server};
 use crate::log;
 use crate::role::Role;
 use heartbeat::Heartbeat;
@@ -64,7 +64,7 @@ async fn serve(options: &Options) -> Result<()> {
     let context = Context::open(options.role, &options.state, options.machine.clone())?;
     let context = Arc::new(context.with_ground().await);
     let server = Server {
-        tls: http::tls::acceptor(context.identity())?,
+        tls: context.tls()?,
         router: crate::api::router(Arc::clone(&context)),
         connections: Arc::clone(context.connections()),
         limits: Limits::default(),
@@ -72,6 +72,9 @@ async fn serve(options: &Options) -> Result<()> {
     let listener = options.listen.bind()?;
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(server.serve(listener.socket, stopped));
+    if context.role() != Role::Server {
+        tokio::spawn(crate::enrolment::follow(Arc::clone(&context)));
+    }
     if let Some(fault) = options.fault {
         tokio::spawn(fault.strike());
     }

@@ -1,138 +1,14 @@
 //! Set-up, sessions, users, tokens, tenants and the audit log, as requests meet them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use std::sync::Arc;
+#[path = "connector/connector.rs"]
+mod connector;
+
 use std::time::Duration;
 
 use appliance::audit;
-use appliance::clock::{Clock, Moment};
-use appliance::database::Database;
-use appliance::role::Role;
-use appliance::service::{Context, Ground};
-use axum::Router;
-use axum::body::Body;
-use http_body_util::BodyExt as _;
-use hyper::service::Service as _;
-use hyper::{HeaderMap, Request};
-use hyper_util::service::TowerToHyperService;
-use serde_json::{Value, json};
-
-struct Connector {
-    context: Arc<Context>,
-    router: TowerToHyperService<Router>,
-    _directory: tempfile::TempDir,
-}
-
-struct Answer {
-    status: u16,
-    fields: HeaderMap,
-    body: Value,
-}
-
-const PASSWORD: &str = "correct horse battery";
-
-impl Connector {
-    async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut ground = Ground::on(Database::open(directory.path()).await.unwrap())
-            .await
-            .unwrap();
-        ground.clock = Clock::standing(Moment(1_764_000_000_000));
-        let context = Context::open(Role::Server, &directory.path().join("state"), None).unwrap();
-        let context = Arc::new(context.on(ground));
-        Self {
-            router: TowerToHyperService::new(appliance::api::router(Arc::clone(&context))),
-            context,
-            _directory: directory,
-        }
-    }
-
-    /// One with the administrator `root`, and its session.
-    async fn set_up() -> (Self, String) {
-        let own = Self::new().await;
-        let code = own.context.setup_code().unwrap();
-        let body = json!({ "code": code, "administrator": { "name": "root", "password": PASSWORD } });
-        assert_eq!(own.post("", "/api/v1/setup", &body).await.status, 201);
-        let session = own.log_in("root").await;
-        (own, session)
-    }
-
-    async fn log_in(&self, name: &str) -> String {
-        let answer = self
-            .post(
-                "",
-                "/api/v1/session",
-                &json!({ "name": name, "password": PASSWORD }),
-            )
-            .await;
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        answer.body["token"].as_str().unwrap().to_owned()
-    }
-
-    async fn ask(
-        &self,
-        token: &str,
-        method: &str,
-        path: &str,
-        field: (&str, &str),
-        body: Option<&Value>,
-    ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
-        if !token.is_empty() {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        if !field.0.is_empty() {
-            request = request.header(field.0, field.1);
-        }
-        let request = match body {
-            Some(body) => request
-                .header("content-type", "application/json")
-                .body(Body::from(body.to_string())),
-            None => request.body(Body::empty()),
-        };
-        let answer = self.router.call(request.unwrap()).await.unwrap();
-        let (head, body) = answer.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: head.status.as_u16(),
-            fields: head.headers,
-            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-        }
-    }
-
-    async fn get(&self, token: &str, path: &str) -> Answer {
-        self.ask(token, "GET", path, ("", ""), None).await
-    }
-
-    async fn post(&self, token: &str, path: &str, body: &Value) -> Answer {
-        self.ask(token, "POST", path, ("", ""), Some(body)).await
-    }
-
-    async fn matching(
-        &self,
-        token: &str,
-        method: &str,
-        path: &str,
-        tag: &str,
-        body: Option<&Value>,
-    ) -> Answer {
-        self.ask(token, method, path, ("if-match", tag), body).await
-    }
-
-    /// A tenant, and its administrator's session.
-    async fn tenant(&self, root: &str, name: &str) -> (String, String) {
-        let tenant = self.post(root, "/api/v1/tenants", &json!({ "name": name })).await;
-        let id = tenant.body["id"].as_str().unwrap().to_owned();
-        let user = json!({ "name": format!("{name}-admin"), "role": "tenant-admin", "tenant": id, "password": PASSWORD });
-        assert_eq!(self.post(root, "/api/v1/users", &user).await.status, 201);
-        let session = self.log_in(&format!("{name}-admin")).await;
-        (id, session)
-    }
-
-    fn advance(&self, by: Duration) {
-        self.context.ground().unwrap().clock.advance(by);
-    }
-}
+use connector::{Connector, PASSWORD};
+use serde_json::json;
 
 #[tokio::test]
 async fn until_the_code_of_the_console_was_given_only_the_open_routes_answer_and_afterwards_set_up_is_gone() {
@@ -552,5 +428,5 @@ async fn the_api_s_own_description_has_every_route_and_every_route_answers_as_de
             routes += 1;
         }
     }
-    assert_eq!(routes, 17);
+    assert_eq!(routes, 25);
 }

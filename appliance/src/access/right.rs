@@ -21,6 +21,12 @@ pub enum Right {
     /// Make and remove tenants.
     #[serde(rename = "tenants:write")]
     WriteTenants,
+    /// See nodes.
+    #[serde(rename = "nodes:read")]
+    ReadNodes,
+    /// Make enrolment codes; approve, suspend and revoke nodes.
+    #[serde(rename = "nodes:write")]
+    WriteNodes,
     /// See the audit log.
     #[serde(rename = "audit:read")]
     ReadAudit,
@@ -28,11 +34,13 @@ pub enum Right {
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::ReadUsers,
         Self::WriteUsers,
         Self::ReadTenants,
         Self::WriteTenants,
+        Self::ReadNodes,
+        Self::WriteNodes,
         Self::ReadAudit,
     ];
 
@@ -43,6 +51,8 @@ impl Right {
             Self::WriteUsers => "users:write",
             Self::ReadTenants => "tenants:read",
             Self::WriteTenants => "tenants:write",
+            Self::ReadNodes => "nodes:read",
+            Self::WriteNodes => "nodes:write",
             Self::ReadAudit => "audit:read",
         }
     }

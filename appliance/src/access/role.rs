@@ -31,7 +31,12 @@ impl Role {
             Self::ProviderAdmin => Rights::all(),
             Self::TenantAdmin => Rights::of(&[Right::ReadUsers, Right::WriteUsers, Right::ReadAudit]),
             Self::TenantUser => Rights::none(),
-            Self::Auditor => Rights::of(&[Right::ReadUsers, Right::ReadTenants, Right::ReadAudit]),
+            Self::Auditor => Rights::of(&[
+                Right::ReadUsers,
+                Right::ReadTenants,
+                Right::ReadNodes,
+                Right::ReadAudit,
+            ]),
             Self::Robot => Rights::all(),
         }
     }

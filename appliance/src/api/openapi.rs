@@ -1,8 +1,14 @@
 //! `/api/v1/openapi.json`: OpenAPI 3.1, from the code.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::State;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
+
+use crate::role::Role;
+use crate::service::Context;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,6 +37,23 @@ use utoipa::{Modify, OpenApi};
 )]
 struct Api;
 
+#[derive(OpenApi)]
+#[openapi(paths(
+    super::nodes::create_code,
+    super::nodes::list,
+    super::nodes::read,
+    super::nodes::approve,
+    super::nodes::revoke,
+    super::enrolments::create,
+    super::enrolments::read,
+    super::enrolments::beat,
+))]
+struct OfServer;
+
+#[derive(OpenApi)]
+#[openapi(paths(super::enrolment::create, super::enrolment::read))]
+struct OfNode;
+
 struct Bearer;
 
 impl Modify for Bearer {
@@ -41,7 +64,11 @@ impl Modify for Bearer {
     }
 }
 
-/// The document.
-pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
-    Json(Api::openapi())
+/// The document, for the part that this connector plays.
+pub(super) async fn document(State(context): State<Arc<Context>>) -> Json<utoipa::openapi::OpenApi> {
+    let own = match context.role() {
+        Role::Server => OfServer::openapi(),
+        Role::Node | Role::Sp => OfNode::openapi(),
+    };
+    Json(Api::openapi().merge_from(own))
 }

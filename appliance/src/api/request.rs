@@ -5,13 +5,17 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection};
 use axum::http::request::Parts;
 use axum::{Json, RequestPartsExt as _};
-use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue, IF_MATCH, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, CONNECTION, HeaderName, HeaderValue, IF_MATCH, WWW_AUTHENTICATE};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use crate::access::{Principal, Right, Secret, Token};
+use crate::authority::Authority;
+use crate::error::Error;
+use crate::http::peer::Peer;
 use crate::http::problem::Problem;
+use crate::node::{Node, State};
 use crate::service::{Context, Ground};
 
 /// The ground that a request stands on: there is one, and the connector is set up.
@@ -21,6 +25,11 @@ impl Standing {
     /// The database and what goes with it.
     pub(super) fn ground(&self) -> Result<&Ground, Problem> {
         self.0.ground().ok_or(Problem::STATE_UNAVAILABLE)
+    }
+
+    /// The server's authority.
+    pub(super) fn authority(&self) -> Result<&Authority, Problem> {
+        self.0.authority().ok_or(Problem::STATE_UNAVAILABLE)
     }
 }
 
@@ -49,22 +58,55 @@ impl FromRequestParts<Arc<Context>> for LoggedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Problem> {
-        let challenge =
-            || Problem::UNAUTHENTICATED.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let Shown(secret) = Shown::from_request_parts(parts, context).await?;
+        let ground = context.ground().ok_or(Problem::STATE_UNAVAILABLE)?;
+        let mut db = ground.database.begin().await?;
+        let principal = Token::principal(&mut db, &secret, ground.clock.now()).await?;
+        db.commit().await.map_err(Error::from)?;
+        principal.map(Self).ok_or_else(challenge)
+    }
+}
+
+/// A secret that was shown, of whatever kind.
+pub(super) struct Shown(pub(super) Secret);
+
+impl FromRequestParts<Arc<Context>> for Shown {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Context>) -> Result<Self, Problem> {
         let shown = parts
             .headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
-        let secret = shown
+        shown
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, secret)| Secret::shown(secret.trim()))
-            .ok_or_else(challenge)?;
+            .map(|(_, secret)| Self(Secret::shown(secret.trim())))
+            .ok_or_else(challenge)
+    }
+}
+
+fn challenge() -> Problem {
+    Problem::UNAUTHENTICATED.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+}
+
+/// A node that is one of this server's right now.
+pub(super) struct FromNode(pub(super) Peer);
+
+impl FromRequestParts<Arc<Context>> for FromNode {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Peer>().cloned().ok_or_else(challenge)?;
         let ground = context.ground().ok_or(Problem::STATE_UNAVAILABLE)?;
         let mut db = ground.database.begin().await?;
-        let principal = Token::principal(&mut db, &secret, ground.clock.now()).await?;
-        db.commit().await.map_err(crate::error::Error::from)?;
-        principal.map(Self).ok_or_else(challenge)
+        // Who is sent away has nothing more to say: the connection ends with the answer.
+        let refused = |problem: Problem| problem.with(CONNECTION, HeaderValue::from_static("close"));
+        match Node::admitted(&mut db, peer.node, &peer.serial).await? {
+            Some(State::Active) => Ok(Self(peer)),
+            Some(State::Suspended) => Err(refused(Problem::NODE_SUSPENDED)),
+            _ => Err(refused(Problem::NODE_REVOKED)),
+        }
     }
 }
 

@@ -69,6 +69,13 @@ problems! {
     FORBIDDEN = FORBIDDEN, "forbidden", "This is not allowed", "The user's role, or the token's scope, does not include it.";
     /// There is no such resource, or none that the user sees.
     NOT_FOUND = NOT_FOUND, "not-found", "There is no such resource", "Nothing is there, or nothing that this user sees.";
+    /// The node was reverted or cloned.
+    NODE_SUSPENDED = FORBIDDEN, "node-suspended", "The node is suspended",
+        "It came back with a number of the past: it was reverted to a snapshot, or there are two of it.";
+    /// The node is not one of the server's any more.
+    NODE_REVOKED = FORBIDDEN, "node-revoked", "The node is not one of this server's", "Enrol it anew.";
+    /// Another connector, which had to be asked, doesn't answer as it should.
+    BAD_SERVER = BAD_GATEWAY, "bad-server", "The server doesn't answer as it should", "";
     /// Too many wrong guesses.
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS, "too-many-attempts", "Too many wrong attempts",
         "Wait as long as the Retry-After header field says.";

@@ -1,32 +1,98 @@
-//! The server's side of TLS: version 1.3 alone, with the connector's own certificate.
+//! The server's side of TLS: version 1.3 alone. People meet the connector's own certificate; nodes, who ask for
+//! [`SERVER_NAME`], meet one of the authority whose key they pinned, and show theirs.
 
+use std::io;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-use rustls::server::NoServerSessionStorage;
-use rustls::sign::SingleCertAndKey;
+use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
-use tokio_rustls::TlsAcceptor;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use crate::authority::{Authority, SERVER_NAME};
+use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
 
-/// An acceptor that shows `identity`'s certificate.
-///
-/// # Errors
-/// [`Kind::Tls`].
-pub fn acceptor(identity: &Identity) -> Result<TlsAcceptor> {
+/// Takes connections.
+#[derive(Clone)]
+pub struct Tls {
+    people: Arc<ServerConfig>,
+    nodes: Option<Arc<ServerConfig>>,
+}
+
+impl Tls {
+    /// Shows `identity`'s certificate to whoever comes.
+    ///
+    /// # Errors
+    /// [`Kind::Tls`].
+    pub fn new(identity: &Identity) -> Result<Self> {
+        let builder = builder()?.with_no_client_auth();
+        Ok(Self {
+            people: finish(builder, &identity.certified_key()),
+            nodes: None,
+        })
+    }
+
+    /// The same, with nodes that an authority knows.
+    ///
+    /// # Errors
+    /// [`Kind::Tls`].
+    pub fn with_nodes(self, authority: &Authority, identity: &Identity, now: Moment) -> Result<Self> {
+        let failed = |reason: &str| Error::new(Kind::Tls, "TLS", reason);
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(authority.certificate().clone())
+            .map_err(|error| failed("the authority's certificate is unusable").because(error))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            // Who has not been approved yet has no certificate to show.
+            .allow_unauthenticated()
+            .build()
+            .map_err(|error| failed("nodes can't be verified").because(error))?;
+        let builder = builder()?.with_client_cert_verifier(verifier);
+        let serving = authority.serving(identity.instance_id(), now)?;
+        Ok(Self {
+            nodes: Some(finish(builder, &serving)),
+            ..self
+        })
+    }
+
+    /// Takes a connection.
+    ///
+    /// # Errors
+    /// The client breaks off, or doesn't speak TLS 1.3.
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let config = self.config(&start.client_hello());
+        start.into_stream(config).await
+    }
+
+    fn config(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+        match &self.nodes {
+            Some(nodes) if hello.server_name() == Some(SERVER_NAME) => Arc::clone(nodes),
+            _ => Arc::clone(&self.people),
+        }
+    }
+}
+
+type Builder<State> = rustls::ConfigBuilder<ServerConfig, State>;
+
+fn builder() -> Result<Builder<rustls::WantsVerifier>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
-        .map_err(|e| Error::new(Kind::Tls, "TLS", "version 1.3 is not available").because(e))?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(
-            identity.certified_key().as_ref().clone(),
-        )));
+        .map_err(|e| Error::new(Kind::Tls, "TLS", "version 1.3 is not available").because(e))
+}
+
+fn finish(builder: Builder<rustls::server::WantsServerCert>, key: &CertifiedKey) -> Arc<ServerConfig> {
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(key.clone())));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // A session kept for resumption costs memory that clients decide about; a full handshake costs a millisecond.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Arc::new(config)
 }

@@ -5,23 +5,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Ground;
+use crate::authority::Authority;
 use crate::check::{self, Check, IDENTITY, STATE_DISK};
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::file;
 use crate::hostname::Hostname;
 use crate::http::connections::Connections;
 use crate::http::requests::Requests;
+use crate::http::tls::Tls;
 use crate::identity::Identity;
 use crate::log;
 use crate::machine::{Beat, Machine};
 use crate::role::Role;
 use crate::store::{Boot, Space, Store};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// The name of the check that fails while PID 1's report cannot be read.
 const MACHINE: &str = "machine";
 /// The name of the check that fails while the database cannot be used.
 const DATABASE: &str = "database";
+/// The name of the check that fails while a server's authority cannot be used.
+const AUTHORITY: &str = "authority";
 
 /// Where the kernel tells it.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -33,6 +39,8 @@ pub struct Context {
     identity: Identity,
     store: Option<Store>,
     ground: Option<Ground>,
+    authority: Option<Authority>,
+    begun: Arc<Notify>,
     boots: u64,
     /// What was found when the service started and cannot change while it runs.
     findings: Vec<Check>,
@@ -91,6 +99,8 @@ impl Context {
             identity,
             store,
             ground: None,
+            authority: None,
+            begun: Arc::default(),
             boots,
             findings,
             machine,
@@ -117,6 +127,17 @@ impl Context {
     /// The same, with its database open; without it, where the database can't be used.
     pub async fn with_ground(mut self) -> Self {
         if let Some(store) = &self.store {
+            if self.role == Role::Server {
+                match Authority::load_or_create(store.root(), Clock::default().now()) {
+                    Ok(authority) => self.authority = Some(authority),
+                    Err(error) => {
+                        log::error(error.chain());
+                        let remedy = "Restore the state disk from a backup.";
+                        self.findings
+                            .push(Check::fail(AUTHORITY, error.chain().to_string(), remedy));
+                    }
+                }
+            }
             match Ground::open(store).await {
                 Ok(ground) => self.ground = Some(ground),
                 Err(error) => {
@@ -129,18 +150,45 @@ impl Context {
         self
     }
 
-    /// The same, on a ground that somebody else made.
+    /// The same, by another clock.
     #[must_use]
-    pub fn on(self, ground: Ground) -> Self {
-        Self {
-            ground: Some(ground),
-            ..self
+    pub fn on_clock(mut self, clock: Clock) -> Self {
+        if let Some(ground) = &mut self.ground {
+            ground.clock = clock;
         }
+        self
     }
 
     /// What it works on, if its state can be used.
     pub fn ground(&self) -> Option<&Ground> {
         self.ground.as_ref()
+    }
+
+    /// The server's authority, if it is a server and its state can be used.
+    pub fn authority(&self) -> Option<&Authority> {
+        self.authority.as_ref()
+    }
+
+    /// How it takes connections.
+    ///
+    /// # Errors
+    /// [`Kind::Tls`].
+    pub fn tls(&self) -> Result<Tls> {
+        let tls = Tls::new(&self.identity)?;
+        match &self.authority {
+            Some(authority) => tls.with_nodes(authority, &self.identity, Clock::default().now()),
+            None => Ok(tls),
+        }
+    }
+
+    /// Tells whoever follows the enrolment that there is a new one.
+    pub fn enrolment_begun(&self) {
+        self.begun.notify_one();
+    }
+
+    /// What tells of a new enrolment.
+    pub(crate) fn begun(&self) -> Arc<Notify> {
+        Arc::clone(&self.begun)
     }
 
     /// Whether there is no state at all, and so no administrator.

@@ -60,7 +60,7 @@ async fn serve(
 ) {
     let context = Arc::new(context.with_ground().await);
     let server = http::Server {
-        tls: http::tls::acceptor(context.identity()).unwrap(),
+        tls: context.tls().unwrap(),
         router: appliance::api::router(Arc::clone(&context)),
         connections: Arc::clone(context.connections()),
         limits,

@@ -1,0 +1,148 @@
+//! A connector whose requests are answered in this process.
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use appliance::clock::{Clock, Moment};
+use appliance::role::Role;
+use appliance::service::Context;
+use axum::Router;
+use axum::body::Body;
+use http_body_util::BodyExt as _;
+use hyper::service::Service as _;
+use hyper::{HeaderMap, Request};
+use hyper_util::service::TowerToHyperService;
+use serde_json::{Value, json};
+
+pub(crate) struct Connector {
+    pub(crate) context: Arc<Context>,
+    router: TowerToHyperService<Router>,
+    directory: Option<tempfile::TempDir>,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) fields: HeaderMap,
+    pub(crate) body: Value,
+}
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+impl Connector {
+    /// A new server, whose clock stands.
+    pub(crate) async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut own = Self::at(
+            Role::Server,
+            directory.path(),
+            Clock::standing(Moment(1_764_000_000_000)),
+        )
+        .await;
+        own.directory = Some(directory);
+        own
+    }
+
+    /// One with its state in a directory.
+    pub(crate) async fn at(role: Role, state: &Path, clock: Clock) -> Self {
+        let context = Context::open(role, state, None).unwrap().with_ground().await;
+        let context = Arc::new(context.on_clock(clock));
+        Self {
+            router: TowerToHyperService::new(appliance::api::router(Arc::clone(&context))),
+            context,
+            directory: None,
+        }
+    }
+
+    /// Makes the administrator `root`, and gives its session.
+    pub(crate) async fn finish(&self) -> String {
+        let code = self.context.setup_code().unwrap();
+        let body = json!({ "code": code, "administrator": { "name": "root", "password": PASSWORD } });
+        assert_eq!(self.post("", "/api/v1/setup", &body).await.status, 201);
+        self.log_in("root").await
+    }
+
+    /// One with the administrator `root`, and its session.
+    pub(crate) async fn set_up() -> (Self, String) {
+        let own = Self::new().await;
+        let session = own.finish().await;
+        (own, session)
+    }
+
+    pub(crate) async fn log_in(&self, name: &str) -> String {
+        let answer = self
+            .post(
+                "",
+                "/api/v1/session",
+                &json!({ "name": name, "password": PASSWORD }),
+            )
+            .await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.body["token"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        field: (&str, &str),
+        body: Option<&Value>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if !field.0.is_empty() {
+            request = request.header(field.0, field.1);
+        }
+        let request = match body {
+            Some(body) => request
+                .header("content-type", "application/json")
+                .body(Body::from(body.to_string())),
+            None => request.body(Body::empty()),
+        };
+        let answer = self.router.call(request.unwrap()).await.unwrap();
+        let (head, body) = answer.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: head.status.as_u16(),
+            fields: head.headers,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        }
+    }
+
+    pub(crate) async fn get(&self, token: &str, path: &str) -> Answer {
+        self.ask(token, "GET", path, ("", ""), None).await
+    }
+
+    pub(crate) async fn post(&self, token: &str, path: &str, body: &Value) -> Answer {
+        self.ask(token, "POST", path, ("", ""), Some(body)).await
+    }
+
+    pub(crate) async fn matching(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        tag: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        self.ask(token, method, path, ("if-match", tag), body).await
+    }
+
+    /// A tenant, and its administrator's session.
+    pub(crate) async fn tenant(&self, root: &str, name: &str) -> (String, String) {
+        let tenant = self.post(root, "/api/v1/tenants", &json!({ "name": name })).await;
+        let id = tenant.body["id"].as_str().unwrap().to_owned();
+        let user = json!({ "name": format!("{name}-admin"), "role": "tenant-admin", "tenant": id, "password": PASSWORD });
+        assert_eq!(self.post(root, "/api/v1/users", &user).await.status, 201);
+        let session = self.log_in(&format!("{name}-admin")).await;
+        (id, session)
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.context.ground().unwrap().clock.advance(by);
+    }
+}
