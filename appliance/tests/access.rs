@@ -4,6 +4,7 @@
 #[path = "connector/connector.rs"]
 mod connector;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use appliance::audit;
@@ -406,7 +407,7 @@ async fn the_api_s_own_description_has_every_route_and_every_route_answers_as_de
     let (own, root) = Connector::set_up().await;
     let document = own.get("", "/api/v1/openapi.json").await.body;
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
-    let mut routes = 0;
+    let (mut routes, mut names) = (0, HashSet::new());
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             let target = path.replace("{id}", "none");
@@ -426,6 +427,10 @@ async fn the_api_s_own_description_has_every_route_and_every_route_answers_as_de
                 answer.status
             );
             routes += 1;
+            assert!(
+                names.insert(operation["operationId"].to_string()),
+                "{method} {path}"
+            );
         }
     }
     assert_eq!(routes, 25);

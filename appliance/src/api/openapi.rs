@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi};
 
 use crate::role::Role;
@@ -64,11 +65,62 @@ impl Modify for Bearer {
     }
 }
 
+/// What every operation may answer, and how problems are told.
+fn with_problems(api: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut api.paths.paths {
+        let words: Vec<&str> = path
+            .trim_start_matches("/api/v1/")
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect();
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            operation.operation_id = Some(format!("{method}_{}", words.join("_")));
+            let mut more = vec![
+                (500, "The connector failed"),
+                (503, "The connector is overloaded, or its state cannot be used"),
+            ];
+            if operation.request_body.is_some() {
+                more.extend([(413, "The body is too large"), (415, "The body is not JSON")]);
+            }
+            let responses = &mut operation.responses.responses;
+            for (status, description) in more {
+                let problem = Response::builder()
+                    .description(description)
+                    .content(
+                        "application/json",
+                        Content::new(Some(Ref::from_schema_name("Problem"))),
+                    )
+                    .build();
+                responses.entry(status.to_string()).or_insert(RefOr::T(problem));
+            }
+            for (status, response) in responses {
+                let RefOr::T(response) = response else { continue };
+                if status.starts_with(['4', '5'])
+                    && let Some(content) = response.content.shift_remove("application/json")
+                {
+                    response
+                        .content
+                        .insert("application/problem+json".to_owned(), content);
+                }
+            }
+        }
+    }
+}
+
 /// The document, for the part that this connector plays.
 pub(super) async fn document(State(context): State<Arc<Context>>) -> Json<utoipa::openapi::OpenApi> {
     let own = match context.role() {
         Role::Server => OfServer::openapi(),
         Role::Node | Role::Sp => OfNode::openapi(),
     };
-    Json(Api::openapi().merge_from(own))
+    let mut api = Api::openapi().merge_from(own);
+    with_problems(&mut api);
+    Json(api)
 }
