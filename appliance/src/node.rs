@@ -9,8 +9,10 @@
 //! Server and node count together: the node asks for the next number now and then, and both write it down. A node that comes
 //! back with an old number was reverted to a snapshot, or there are two of it; it is suspended and shown.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -32,6 +34,32 @@ pub const HEARTBEAT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// Requests that wait for a decision; more are not taken.
 const WAITING: i64 = 1000;
+
+/// When each node was last heard of. Kept in memory: a heartbeat writes to the disk only when the next number is agreed on. Of
+/// before the server's start it knows what was written then.
+#[derive(Debug, Default)]
+pub struct Seen(Mutex<HashMap<String, Moment>>);
+
+impl Seen {
+    fn note(&self, node: &str, now: Moment) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(node.to_owned(), now);
+    }
+
+    fn of(&self, node: &str) -> Option<Moment> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(node).copied()
+    }
+}
+
+/// What is known beside the tables.
+#[derive(Debug, Clone, Copy)]
+pub struct News<'a> {
+    /// When nodes were last heard of.
+    pub seen: &'a Seen,
+    /// What time it is.
+    pub now: Moment,
+}
 
 /// What was decided about a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -212,14 +240,15 @@ fn digest(secret: &[u8]) -> String {
 }
 
 impl Node {
-    fn read(row: &SqliteRow, now: Moment) -> Result<Self> {
-        let (state, seen): (String, Option<i64>) = (row.get("state"), row.get("seen"));
-        let seen = seen.map(Moment);
+    fn read(row: &SqliteRow, news: News<'_>) -> Result<Self> {
+        let (state, written): (String, Option<i64>) = (row.get("state"), row.get("seen"));
+        let id: String = row.get("id");
+        let seen = news.seen.of(&id).or(written.map(Moment));
         Ok(Self {
-            id: row.get("id"),
+            id,
             name: row.get("name"),
             state: state.parse()?,
-            status: Freshness::of(seen, now),
+            status: Freshness::of(seen, news.now),
             fingerprint: row.get("key"),
             version: row.get("version"),
             requested: Moment(row.get("requested")),
@@ -241,8 +270,9 @@ impl Node {
         name: Name,
         request: &[u8],
         version: &str,
-        now: Moment,
+        news: News<'_>,
     ) -> Result<Option<(Self, Secret)>> {
+        let now = news.now;
         let key = key_of_request(request)?.to_string();
         if !take_code(db, code, now).await? {
             return Ok(None);
@@ -276,7 +306,7 @@ impl Node {
             .bind(version)
             .execute(&mut **db)
             .await?;
-        let node = Self::find(db, &id, now).await?;
+        let node = Self::find(db, &id, news).await?;
         Ok(node.map(|node| (node, secret)))
     }
 
@@ -310,7 +340,7 @@ impl Node {
         db: &mut Transaction<'_, Sqlite>,
         after: &str,
         most: u32,
-        now: Moment,
+        news: News<'_>,
     ) -> Result<Vec<Self>> {
         let statement = format!("SELECT {COLUMNS} FROM nodes WHERE id > $1 ORDER BY id LIMIT $2");
         let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
@@ -318,20 +348,20 @@ impl Node {
             .bind(i64::from(most))
             .fetch_all(&mut **db)
             .await?;
-        rows.iter().map(|row| Self::read(row, now)).collect()
+        rows.iter().map(|row| Self::read(row, news)).collect()
     }
 
     /// The one of an id.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn find(db: &mut Transaction<'_, Sqlite>, id: &str, now: Moment) -> Result<Option<Self>> {
+    pub async fn find(db: &mut Transaction<'_, Sqlite>, id: &str, news: News<'_>) -> Result<Option<Self>> {
         let statement = format!("SELECT {COLUMNS} FROM nodes WHERE id = $1");
         let row = sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(id)
             .fetch_optional(&mut **db)
             .await?;
-        row.as_ref().map(|row| Self::read(row, now)).transpose()
+        row.as_ref().map(|row| Self::read(row, news)).transpose()
     }
 
     /// Takes it in: gives it a certificate.
@@ -422,18 +452,20 @@ impl Node {
         db: &mut Transaction<'_, Sqlite>,
         id: Uuid,
         sign: &Heartbeat,
-        now: Moment,
+        news: News<'_>,
     ) -> Result<Option<Beat>> {
-        let row = sqlx::query("SELECT counter, nonce FROM nodes WHERE id = $1")
-            .bind(id.to_string())
+        let id = id.to_string();
+        let row = sqlx::query("SELECT counter, nonce, version FROM nodes WHERE id = $1")
+            .bind(&id)
             .fetch_one(&mut **db)
             .await?;
-        let (counter, nonce): (i64, String) = (row.get("counter"), row.get("nonce"));
+        let (counter, nonce, version): (i64, String, String) =
+            (row.get("counter"), row.get("nonce"), row.get("version"));
         let next = match (sign.advance, sign.counter) {
-            (false, told) if told == counter => (counter, nonce),
+            (false, told) if told == counter => (counter, nonce.clone()),
             (true, told) if told == counter => (counter + 1, sign.nonce.clone()),
             // The answer to the same question was lost.
-            (true, told) if told + 1 == counter && sign.nonce == nonce => (counter, nonce),
+            (true, told) if told == counter - 1 && sign.nonce == nonce => (counter, nonce.clone()),
             _ => {
                 let reason = format!(
                     "it came back with number {} where {counter} was agreed on: it was reverted to a snapshot, or there are two of it",
@@ -444,20 +476,23 @@ impl Node {
                 )
                 .bind(State::Suspended.as_str())
                 .bind(reason)
-                .bind(id.to_string())
+                .bind(&id)
                 .execute(&mut **db)
                 .await?;
                 return Ok(None);
             }
         };
-        sqlx::query("UPDATE nodes SET seen = $1, counter = $2, nonce = $3, version = $4 WHERE id = $5")
-            .bind(now.0)
-            .bind(next.0)
-            .bind(&next.1)
-            .bind(&sign.version)
-            .bind(id.to_string())
-            .execute(&mut **db)
-            .await?;
+        if next != (counter, nonce) || sign.version != version {
+            sqlx::query("UPDATE nodes SET seen = $1, counter = $2, nonce = $3, version = $4 WHERE id = $5")
+                .bind(news.now.0)
+                .bind(next.0)
+                .bind(&next.1)
+                .bind(&sign.version)
+                .bind(&id)
+                .execute(&mut **db)
+                .await?;
+        }
+        news.seen.note(&id, news.now);
         Ok(Some(Beat {
             counter: next.0,
             interval: u64::try_from(HEARTBEAT.as_millis()).unwrap_or(u64::MAX),

@@ -145,8 +145,10 @@ impl Following {
     }
 
     /// Closes its database, as a process that ends does.
-    async fn end(self) {
+    async fn end(mut self) {
         self.task.abort();
+        // What it holds it lets go of when it has ended.
+        let _ = (&mut self.task).await;
         self.own.context.ground().unwrap().database.close().await;
     }
 }

@@ -66,7 +66,15 @@ pub(super) async fn create(
         return Err(Problem::INVALID.about("version is longer than 64 bytes"));
     }
     let mut db = ground.database.begin().await?;
-    let enrolled = Node::enrol(&mut db, &code, request.name, &asked, &request.version, now).await;
+    let enrolled = Node::enrol(
+        &mut db,
+        &code,
+        request.name,
+        &asked,
+        &request.version,
+        ground.news(),
+    )
+    .await;
     let enrolled = enrolled.map_err(|error| match error.kind() {
         Kind::Malformed => Problem::INVALID.about("request is no request for a certificate"),
         Kind::Ceiling => Problem::TOO_MANY_ATTEMPTS.with(RETRY_AFTER, 60),
@@ -126,7 +134,7 @@ pub(super) async fn beat(
     let ground = standing.ground()?;
     let now = ground.clock.now();
     let mut db = ground.database.begin().await?;
-    let beat = Node::beat(&mut db, peer.node, &sign, now).await?;
+    let beat = Node::beat(&mut db, peer.node, &sign, ground.news()).await?;
     if beat.is_none() {
         let deed = Deed {
             actor: "server",

@@ -100,7 +100,7 @@ pub(super) async fn list(
     user.may(Right::ReadNodes)?;
     let ground = standing.ground()?;
     let mut db = ground.database.begin().await?;
-    let nodes = Node::list(&mut db, page.cursor(), page.limit(), ground.clock.now()).await?;
+    let nodes = Node::list(&mut db, page.cursor(), page.limit(), ground.news()).await?;
     let last = nodes.last().map(|node| node.id.as_str());
     let link = page.link("/api/v1/nodes", nodes.len(), last);
     Ok((AppendHeaders(link), Json(nodes)))
@@ -121,7 +121,7 @@ pub(super) async fn read(
     user.may(Right::ReadNodes)?;
     let ground = standing.ground()?;
     let mut db = ground.database.begin().await?;
-    let node = Node::find(&mut db, &id, ground.clock.now())
+    let node = Node::find(&mut db, &id, ground.news())
         .await?
         .ok_or(Problem::NOT_FOUND)?;
     Ok((AppendHeaders([etag(node.revision)]), Json(node)))
@@ -147,7 +147,9 @@ pub(super) async fn approve(
     let (ground, authority) = (standing.ground()?, standing.authority()?);
     let now = ground.clock.now();
     let mut db = ground.database.begin().await?;
-    let node = Node::find(&mut db, &id, now).await?.ok_or(Problem::NOT_FOUND)?;
+    let node = Node::find(&mut db, &id, ground.news())
+        .await?
+        .ok_or(Problem::NOT_FOUND)?;
     if node.state != State::Pending {
         return Err(Problem::CONFLICT.about(format!("The node is {}.", node.state)));
     }
@@ -178,7 +180,7 @@ pub(super) async fn revoke(
     let user = user.may(Right::WriteNodes)?;
     let ground = standing.ground()?;
     let mut db = ground.database.begin().await?;
-    let node = Node::find(&mut db, &id, ground.clock.now())
+    let node = Node::find(&mut db, &id, ground.news())
         .await?
         .ok_or(Problem::NOT_FOUND)?;
     node.revoke(&mut db).await?;
@@ -194,8 +196,9 @@ async fn finish(
     action: &str,
     id: &str,
 ) -> Result<Node, Problem> {
-    let now = standing.ground()?.clock.now();
-    let node = Node::find(&mut db, id, now).await?.ok_or(Problem::NOT_FOUND)?;
+    let news = standing.ground()?.news();
+    let now = news.now;
+    let node = Node::find(&mut db, id, news).await?.ok_or(Problem::NOT_FOUND)?;
     let deed = Deed {
         actor,
         tenant: None,

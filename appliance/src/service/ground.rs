@@ -4,6 +4,7 @@ use crate::access::{Attempts, Passwords};
 use crate::clock::Clock;
 use crate::database::Database;
 use crate::error::Result;
+use crate::node::{News, Seen};
 use crate::setup::Setup;
 use crate::store::Store;
 
@@ -20,6 +21,8 @@ pub struct Ground {
     pub attempts: Attempts,
     /// Whether there is an administrator.
     pub setup: Setup,
+    /// On a server: when its nodes were last heard of.
+    pub seen: Seen,
 }
 
 impl Ground {
@@ -42,6 +45,15 @@ impl Ground {
             clock: Clock::default(),
             passwords: Passwords::new()?,
             attempts: Attempts::default(),
+            seen: Seen::default(),
         })
+    }
+
+    /// What is known beside the tables.
+    pub fn news(&self) -> News<'_> {
+        News {
+            seen: &self.seen,
+            now: self.clock.now(),
+        }
     }
 }
