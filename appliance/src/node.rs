@@ -472,7 +472,7 @@ impl Node {
                     sign.counter
                 );
                 sqlx::query(
-                    "UPDATE nodes SET state = $1, reason = $2, revision = revision + 1 WHERE id = $3",
+                    "UPDATE nodes SET state = $1, reason = $2, revision = revision + 1 WHERE id = $3 AND state = 'ACTIVE'",
                 )
                 .bind(State::Suspended.as_str())
                 .bind(reason)

@@ -260,6 +260,15 @@ async fn a_tenant_sees_its_own_and_makes_nobody_who_may_do_more() {
     for entry in audit.body.as_array().unwrap() {
         assert_eq!(entry["tenant"], json!(b));
     }
+    let auditor = json!({ "name": "auditor", "role": "auditor", "tenant": a, "password": PASSWORD });
+    assert_eq!(own.post(&root, "/api/v1/users", &auditor).await.status, 201);
+    let auditor = own.log_in("auditor").await;
+    assert_eq!(own.get(&auditor, "/api/v1/users").await.status, 200);
+    assert_eq!(
+        own.get(&auditor, "/api/v1/nodes").await.status,
+        403,
+        "nodes are the provider's"
+    );
     let path = format!("/api/v1/tenants/{a}");
     assert_eq!(
         own.matching(&root, "DELETE", &path, "\"1\"", None).await.status,

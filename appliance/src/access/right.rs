@@ -73,6 +73,16 @@ impl Rights {
         Self(0)
     }
 
+    /// Those that a user of a tenant can have.
+    pub fn of_tenants() -> Self {
+        Self::of(&[
+            Right::ReadUsers,
+            Right::WriteUsers,
+            Right::ReadTenants,
+            Right::ReadAudit,
+        ])
+    }
+
     /// These.
     pub fn of(rights: &[Right]) -> Self {
         Self(rights.iter().fold(0, |bits, right| bits | 1 << *right as u32))

@@ -199,12 +199,18 @@ impl Token {
                 .execute(&mut **db)
                 .await?;
         }
+        let tenant: Option<String> = row.get("tenant");
+        // Nodes and tenants are the provider's, whatever a role or a scope says.
+        let most = match &tenant {
+            Some(_) => Rights::of_tenants(),
+            None => Rights::all(),
+        };
         Ok(Some(Principal {
             id: row.get("id"),
             name: row.get("name"),
             role,
-            tenant: row.get("tenant"),
-            rights: role.rights().and(rights(&row)?),
+            tenant,
+            rights: role.rights().and(rights(&row)?).and(most),
             token,
             is_session,
         }))

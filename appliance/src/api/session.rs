@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::request::{Body, LoggedIn, Standing};
-use crate::access::{NewToken, Right, Role, Secret, Token, User};
+use crate::access::{Name, NewToken, Right, Role, Secret, Token, User};
 use crate::audit::{self, Deed};
 use crate::clock::Moment;
 use crate::error::Error;
@@ -73,7 +73,10 @@ pub(super) async fn create(
         outcome,
     };
     let Some((user, _)) = known.as_ref().filter(|_| right) else {
-        ground.attempts.wrong(&login.name, now);
+        // What is no user's name takes no room.
+        if Name::try_from(login.name.clone()).is_ok() {
+            ground.attempts.wrong(&login.name, now);
+        }
         // Names that nobody has would fill the log at anybody's will.
         if known.is_some() {
             audit::record(&mut db, deed("refused"), now).await?;
