@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::access::Principal;
 use crate::clock::Moment;
+use crate::digest::hex;
 use crate::error::{Error, Kind, Result};
 
 /// What is written down.
@@ -175,8 +176,7 @@ impl Entry {
             context.update(&length.to_be_bytes());
             context.update(field.unwrap_or_default().as_bytes());
         }
-        let digest = context.finish();
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(context.finish().as_ref())
     }
 }
 

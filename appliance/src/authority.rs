@@ -19,6 +19,7 @@ use uuid::Uuid;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::clock::Moment;
+use crate::digest::{hex, sha256};
 use crate::error::{Error, Kind, Result};
 use crate::file;
 
@@ -40,10 +41,7 @@ pub struct KeyDigest(pub [u8; 32]);
 impl KeyDigest {
     /// Of a key's SubjectPublicKeyInfo.
     pub fn of(key: &[u8]) -> Self {
-        let digest = ring::digest::digest(&ring::digest::SHA256, key);
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest.as_ref());
-        Self(bytes)
+        Self(sha256(key))
     }
 
     /// Of a key pair's public half.
@@ -259,10 +257,6 @@ pub fn node_of(certificate: &CertificateDer<'_>) -> Option<(Uuid, String)> {
         _ => None,
     })?;
     Some((node, hex(parsed.raw_serial())))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn uri(text: &str) -> Result<SanType> {

@@ -14,6 +14,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use time::{Date, Duration, Month, OffsetDateTime, PrimitiveDateTime, Time};
 use uuid::Uuid;
 
+use crate::digest::sha256;
 use crate::error::{Error, Kind, Result};
 use crate::file;
 use crate::hostname::Hostname;
@@ -116,10 +117,7 @@ impl Identity {
 impl Fingerprint {
     /// The fingerprint of a certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
-        let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest.as_ref());
-        Self(bytes)
+        Self(sha256(certificate))
     }
 }
 

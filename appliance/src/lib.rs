@@ -31,7 +31,7 @@
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
 //! | [`check`], [`role`], [`hostname`] | words that all of them use |
-//! | [`error`], [`log`], [`file`](mod@file), [`entropy`] | failures, lines for the console, small files, randomness |
+//! | [`error`], [`log`], [`file`](mod@file), [`entropy`], [`digest`] | failures, lines for the console, small files, randomness, SHA-256 |
 #![deny(unsafe_code)]
 
 pub mod access;
@@ -43,6 +43,7 @@ pub mod client;
 pub mod clock;
 pub mod command;
 pub mod database;
+pub mod digest;
 pub mod enrolment;
 pub mod entropy;
 pub mod error;

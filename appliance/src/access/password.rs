@@ -44,24 +44,17 @@ impl std::fmt::Debug for Password {
 #[derive(Debug)]
 pub struct Passwords {
     turns: Arc<Semaphore>,
-    /// The hash of a password that nobody has: names that are not known take as long as others.
-    nobody: String,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(1)),
+        }
+    }
 }
 
 impl Passwords {
-    /// Makes ready.
-    ///
-    /// # Errors
-    /// There is no randomness.
-    pub fn new() -> Result<Self> {
-        let mut bytes = [0; 32];
-        crate::entropy::fill(&mut bytes)?;
-        Ok(Self {
-            turns: Arc::new(Semaphore::new(1)),
-            nobody: hash(&bytes)?,
-        })
-    }
-
     /// The hash to keep.
     ///
     /// # Errors
@@ -78,7 +71,7 @@ impl Passwords {
         // A robot's is empty, and takes as long as one of nobody.
         let hash = hash.filter(|hash| !hash.is_empty());
         let known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.nobody.clone());
+        let hash = hash.unwrap_or_else(nobody);
         let right = self.in_turn(move || {
             let parsed = PasswordHash::new(&hash);
             parsed.is_ok_and(|hash| hasher().verify_password(password.as_bytes(), &hash).is_ok())
@@ -103,6 +96,13 @@ impl Passwords {
     }
 }
 
+/// A hash of the same cost that no password is known to have: names that nobody has take as long as others.
+fn nobody() -> String {
+    let (memory, passes, lanes) = COST;
+    let (salt, hash) = ("A".repeat(22), "A".repeat(43));
+    format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}")
+}
+
 fn hasher() -> Argon2<'static> {
     let (memory, passes, lanes) = COST;
     let parameters = Params::new(memory, passes, lanes, None).unwrap_or_default();
@@ -125,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_password_that_was_hashed_is_right_and_two_hashes_of_it_differ() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = Passwords::default();
         let password = Password::new("correct horse".to_owned()).unwrap();
         let hash = passwords.hash(password.clone()).await.unwrap();
         assert_ne!(hash, passwords.hash(password).await.unwrap());
@@ -134,6 +134,13 @@ mod tests {
         assert!(is(Some(&hash), "correct horse").await.unwrap());
         assert!(!is(Some(&hash), "correct horsf").await.unwrap());
         assert!(!is(None, "correct horse").await.unwrap());
+        let (told, nobodys) = (PasswordHash::new(&hash).unwrap(), nobody());
+        let nobodys = PasswordHash::new(&nobodys).unwrap();
+        assert_eq!(
+            (told.algorithm, told.params),
+            (nobodys.algorithm, nobodys.params),
+            "as dear as others"
+        );
         assert!(Password::new("short".to_owned()).is_err());
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
@@ -12,6 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Moment, Principal, Result, Rights};
+use crate::digest::{hex, sha256};
 use crate::error::{Error, Kind};
 
 /// What every secret begins with, so that programs that look for leaked ones find it.
@@ -52,8 +52,7 @@ impl Secret {
 
     /// What is kept of it.
     pub fn digest(&self) -> String {
-        let bytes = digest(&SHA256, self.0.as_bytes());
-        bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&sha256(self.0.as_bytes()))
     }
 }
 

@@ -43,7 +43,7 @@ impl Ground {
             setup: Setup::of(&database).await?,
             database,
             clock: Clock::default(),
-            passwords: Passwords::new()?,
+            passwords: Passwords::default(),
             attempts: Attempts::default(),
             seen: Seen::default(),
         })

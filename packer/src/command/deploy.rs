@@ -110,15 +110,17 @@ impl Arguments {
                           it is taken from somebody who is trusted only (--trust, --policy)";
             return Err(Error::Refused(reason.to_owned()).into());
         }
-        let memory = saved.map(|state| extract::place_state(&package, descriptor, state, &policy));
-        let memory = memory.transpose()?;
-        let memory = memory.map(|(member, length)| image::open::inside(member, length));
-        let memory = memory.transpose()?;
-        let memory = saved.zip(memory.as_ref());
-        let memory = memory.map(|(state, image)| Ok((state, Prefix::new(image, state.length)?)));
-        let memory = memory
-            .transpose()
-            .map_err(|error: image::error::Error| Error::from(error))?;
+        let image = match saved {
+            Some(state) => {
+                let (member, length) = extract::place_state(&package, descriptor, state, &policy)?;
+                Some((state, image::open::inside(member, length).map_err(Error::from)?))
+            }
+            None => None,
+        };
+        let memory = match &image {
+            Some((state, image)) => Some((state, Prefix::new(image, state.length).map_err(Error::from)?)),
+            None => None,
+        };
         let (target, stopped) = (target::connect(&self.target)?, Arc::new(AtomicBool::new(false)));
         let import = Import {
             name: self.name.clone().unwrap_or_else(|| machine.name.clone()),

@@ -9,7 +9,7 @@ use super::upload::Upload;
 use super::virsh::{Virsh, machine_option, new_option, option};
 use super::{inventory, memory, suspended};
 use crate::error::{Error, Kind, Result};
-use crate::inventory::{Pool, Vm};
+use crate::inventory::Vm;
 use crate::manager::{Import, Plan, State};
 use uuid::Uuid;
 
@@ -84,14 +84,8 @@ struct Names {
 impl Names {
     fn of(virsh: &Virsh, import: &Import<'_>) -> Result<Self> {
         let domain = new_option("domain", &import.name)?;
-        match virsh.run(&["domstate", &domain]) {
-            Ok(_) => {
-                let reason = "there is a machine of this name: choose another by --name";
-                return Err(Error::new(Kind::Taken, &*import.name, reason));
-            }
-            Err(error) if error.kind() == Kind::Missing => {}
-            Err(error) => return Err(error),
-        }
+        let taken = "there is a machine of this name: choose another by --name";
+        absent(virsh, &domain, &import.name, taken)?;
         let volume = |part: &str| format!("{}-{part}", import.name);
         let resumed = import.state.as_ref().map(|state| resumed(virsh, import, state));
         let resumed = resumed.transpose()?;
@@ -192,24 +186,19 @@ fn resumed(virsh: &Virsh, import: &Import<'_>, state: &State<'_>) -> Result<Resu
         );
         return Err(Error::new(Kind::Invalid, &*import.name, reason));
     }
-    absent(virsh, &machine_option(&resumed.uuid())?, &name)?;
+    absent(virsh, &machine_option(&resumed.uuid())?, &name, HERE)?;
     Ok(resumed)
 }
 
+const HERE: &str = "the machine that the saved state is of is here already, by this name or another";
+
 /// Refuses a machine that is there already.
-fn absent(virsh: &Virsh, domain: &str, name: &str) -> Result<()> {
+fn absent(virsh: &Virsh, domain: &str, name: &str, reason: &str) -> Result<()> {
     match virsh.run(&["domstate", domain]) {
-        Ok(_) => {
-            let reason = "the machine that the saved state is of is here already, by this name or another";
-            Err(Error::new(Kind::Taken, name, reason))
-        }
+        Ok(_) => Err(Error::new(Kind::Taken, name, reason)),
         Err(error) if error.kind() == Kind::Missing => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-fn is_sparse(pool: &Pool) -> bool {
-    inventory::is_of_files(&pool.kind)
 }
 
 fn pool(virsh: &Virsh, wanted: Option<&str>) -> Result<String> {
@@ -223,10 +212,12 @@ fn pool(virsh: &Virsh, wanted: Option<&str>) -> Result<String> {
     };
     let found = match wanted {
         Some(name) => pools.iter().find(|pool| pool.name == name),
-        None => pools.iter().find(|pool| pool.active && is_sparse(pool)),
+        None => pools
+            .iter()
+            .find(|pool| pool.active && inventory::is_of_files(&pool.kind)),
     };
     match (found, wanted) {
-        (Some(pool), _) if !is_sparse(pool) => {
+        (Some(pool), _) if !inventory::is_of_files(&pool.kind) => {
             let reason = format!(
                 "a pool of the kind '{}' keeps what was on it before where a disk has holes; use one of files",
                 pool.kind
@@ -401,8 +392,8 @@ fn make(
             progress("its memory", at)
         })?;
         // The identifier came with the package: while its disks came in, somebody else may have made the machine.
-        absent(made.virsh, &machine_option(&names.id)?, &import.name)?;
-        absent(made.virsh, &option("domain", &import.name)?, &import.name)?;
+        absent(made.virsh, &machine_option(&names.id)?, &import.name, HERE)?;
+        absent(made.virsh, &option("domain", &import.name)?, &import.name, HERE)?;
     }
     let document = memory::holding(definition)?;
     made.make(
