@@ -13,15 +13,21 @@
 
 mod about;
 mod audit;
+mod clouds;
+mod configuration;
+mod configurations;
 mod enrolment;
 mod enrolments;
+mod events;
 mod health;
 mod metrics;
 mod nodes;
+mod once;
 mod openapi;
 mod request;
 mod session;
 mod setup;
+mod tasks;
 mod tenants;
 mod tokens;
 mod users;
@@ -86,6 +92,10 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/api/v1/tenants", get(tenants::list).post(tenants::create))
         .route("/api/v1/tenants/{id}", get(tenants::read).delete(tenants::delete))
         .route("/api/v1/audit", get(audit::list))
+        .route(
+            "/api/v1/configuration",
+            get(configuration::read).put(configuration::write),
+        )
         .merge(of_role(context.role()))
         .fallback(|| async { Problem::NOT_FOUND.response() })
         .method_not_allowed_fallback(|| async { Problem::METHOD_NOT_ALLOWED.response() })
@@ -104,13 +114,42 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
             .route("/api/v1/enrolments", post(enrolments::create))
             .route("/api/v1/enrolments/{id}", get(enrolments::read))
             .route("/api/v1/heartbeats", post(enrolments::beat))
+            .route("/api/v1/certificates", post(enrolments::renew))
             .route("/api/v1/nodes", get(nodes::list))
             .route("/api/v1/nodes/{id}", get(nodes::read))
             .route("/api/v1/nodes/{id}/approve", post(nodes::approve))
-            .route("/api/v1/nodes/{id}/revoke", post(nodes::revoke)),
-        Role::Node | Role::Sp => {
-            Router::new().route("/api/v1/enrolment", get(enrolment::read).post(enrolment::create))
-        }
+            .route("/api/v1/nodes/{id}/revoke", post(nodes::revoke))
+            .route("/api/v1/nodes/{id}/configuration", get(configurations::status))
+            .route(
+                "/api/v1/nodes/{id}/configuration/apply",
+                post(configurations::apply),
+            )
+            .route(
+                "/api/v1/nodes/{id}/tasks",
+                get(tasks::list_of_node).post(tasks::create),
+            )
+            .route(
+                "/api/v1/configurations/{scope}",
+                get(configurations::read).put(configurations::write),
+            )
+            .route(
+                "/api/v1/configurations/{scope}/versions",
+                get(configurations::history),
+            )
+            .route("/api/v1/clouds", get(clouds::list))
+            .route("/api/v1/clouds/{id}", get(clouds::read))
+            .route("/api/v1/clouds/{id}/status", get(clouds::status))
+            .route("/api/v1/tasks", get(tasks::list))
+            .route("/api/v1/tasks/{id}", get(tasks::read))
+            .route("/api/v1/tasks/{id}/cancel", post(tasks::cancel))
+            .route("/api/v1/tasks/{id}/progress", post(tasks::progress))
+            .route("/api/v1/events", get(events::follow)),
+        Role::Node | Role::Sp => Router::new().route(
+            "/api/v1/enrolment",
+            get(enrolment::read)
+                .post(enrolment::create)
+                .delete(enrolment::delete),
+        ),
     }
 }
 

@@ -116,30 +116,77 @@ pub async fn list(
     Ok(rows.iter().map(Entry::read).collect())
 }
 
+/// How many entries there are.
+///
+/// # Errors
+/// The database fails.
+pub async fn count(db: &mut Transaction<'_, Sqlite>) -> Result<i64> {
+    let row = sqlx::query("SELECT COUNT(*) AS count FROM audit")
+        .fetch_one(&mut **db)
+        .await?;
+    Ok(row.get("count"))
+}
+
+/// The log as far as it was verified.
+#[derive(Debug)]
+pub struct Chain {
+    number: i64,
+    digest: String,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self {
+            number: 0,
+            digest: BEGINNING.to_owned(),
+        }
+    }
+}
+
+impl Chain {
+    /// Entries that were seen.
+    pub fn number(&self) -> i64 {
+        self.number
+    }
+
+    /// The digest of the last one.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Sees that the next thousand are there and as they were written; whether there may be more.
+    ///
+    /// # Errors
+    /// [`Kind::StateCorrupt`], with the number of the first entry that is not.
+    pub async fn verify_next(&mut self, db: &mut Transaction<'_, Sqlite>) -> Result<bool> {
+        let statement = format!("SELECT {COLUMNS} FROM audit WHERE number > $1 ORDER BY number LIMIT 1000");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(self.number)
+            .fetch_all(&mut **db)
+            .await?;
+        for entry in rows.iter().map(Entry::read) {
+            let number = self.number + 1;
+            if entry.number != number || entry.digest != entry.covering(&self.digest) {
+                let reason = format!("entry {number} is missing or not as it was written");
+                return Err(Error::new(Kind::StateCorrupt, "the audit log", reason));
+            }
+            *self = Self {
+                number,
+                digest: entry.digest,
+            };
+        }
+        Ok(!rows.is_empty())
+    }
+}
+
 /// Sees that every entry is there and as it was written; gives their number and the last digest.
 ///
 /// # Errors
 /// [`Kind::StateCorrupt`], with the number of the first entry that is not.
 pub async fn verify(db: &mut Transaction<'_, Sqlite>) -> Result<(i64, String)> {
-    let (mut number, mut before) = (0, BEGINNING.to_owned());
-    loop {
-        let statement = format!("SELECT {COLUMNS} FROM audit WHERE number > $1 ORDER BY number LIMIT 1000");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(number)
-            .fetch_all(&mut **db)
-            .await?;
-        if rows.is_empty() {
-            return Ok((number, before));
-        }
-        for entry in rows.iter().map(Entry::read) {
-            number += 1;
-            if entry.number != number || entry.digest != entry.covering(&before) {
-                let reason = format!("entry {number} is missing or not as it was written");
-                return Err(Error::new(Kind::StateCorrupt, "the audit log", reason));
-            }
-            before = entry.digest;
-        }
-    }
+    let mut chain = Chain::default();
+    while chain.verify_next(db).await? {}
+    Ok((chain.number, chain.digest))
 }
 
 impl Entry {

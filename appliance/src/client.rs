@@ -66,20 +66,20 @@ impl Answer {
 }
 
 impl Client {
-    /// A server at an address, known by its authority's key. With a certificate and its key, the server knows who asks.
+    /// A server at an address, known by one of its authority's keys. With a certificate and its key, the server knows who asks.
     ///
     /// # Errors
     /// [`Kind::Tls`].
     pub fn new(
         address: SocketAddr,
-        authority: KeyDigest,
+        authorities: Vec<KeyDigest>,
         own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
     ) -> Result<Self> {
         let failed =
             |error| Error::new(Kind::Tls, "TLS", "the node's certificate is unusable").because(error);
         let provider = Arc::new(ring::default_provider());
         let verifier = Pinned {
-            authority,
+            authorities,
             provider: Arc::clone(&provider),
         };
         let builder = ClientConfig::builder_with_provider(provider)
@@ -198,7 +198,7 @@ fn unreachable(reason: &str) -> Error {
 /// Takes whoever shows a chain that ends in the key that was pinned, and has the name that only servers are given.
 #[derive(Debug)]
 struct Pinned {
-    authority: KeyDigest,
+    authorities: Vec<KeyDigest>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -211,9 +211,9 @@ impl ServerCertVerifier for Pinned {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let pinned = others
-            .iter()
-            .find(|certificate| KeyDigest::of_certificate(certificate) == Some(self.authority));
+        let pinned = others.iter().find(|certificate| {
+            KeyDigest::of_certificate(certificate).is_some_and(|key| self.authorities.contains(&key))
+        });
         let pinned = pinned.ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
         let mut roots = RootCertStore::empty();
         roots.add(pinned.clone().into_owned())?;

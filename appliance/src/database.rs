@@ -16,9 +16,10 @@ const FILE: &str = "vcc.db";
 /// How long a statement waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Steps from an empty file to the newest tables, in their order; one that was released never changes.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     include_str!("database/1-ground.sql"),
     include_str!("database/2-nodes.sql"),
+    include_str!("database/3-work.sql"),
 ];
 
 /// The database, open.
@@ -139,6 +140,18 @@ pub async fn set(transaction: &mut Transaction<'_, Sqlite>, name: &str, value: &
     sqlx::query(statement)
         .bind(name)
         .bind(value)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// Removes a setting.
+///
+/// # Errors
+/// The database fails.
+pub async fn unset(transaction: &mut Transaction<'_, Sqlite>, name: &str) -> Result<()> {
+    sqlx::query("DELETE FROM settings WHERE name = $1")
+        .bind(name)
         .execute(&mut **transaction)
         .await?;
     Ok(())

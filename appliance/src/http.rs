@@ -23,6 +23,7 @@ mod stall;
 pub mod tls;
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ impl Server {
                 _ = stop.changed() => break,
             };
             match accepted {
-                Ok((stream, _)) => self.admit(stream, &stop),
+                Ok((stream, from)) => self.admit(stream, from.ip(), &stop),
                 Err(error) if is_the_clients(&error) => {}
                 Err(_) => tokio::time::sleep(EXHAUSTED).await,
             }
@@ -114,26 +115,30 @@ impl Server {
         let _ = timeout(FAREWELL, self.connections.all_closed()).await;
     }
 
-    fn admit(&self, stream: TcpStream, stop: &watch::Receiver<bool>) {
+    fn admit(&self, stream: TcpStream, from: IpAddr, stop: &watch::Receiver<bool>) {
         let Some(ticket) = self.connections.admit(self.limits.connections) else {
             return;
         };
         let id = ticket.id();
-        let task = tokio::spawn(self.clone().converse(stream, ticket, stop.clone()));
+        let task = tokio::spawn(self.clone().converse(stream, from, ticket, stop.clone()));
         self.connections.started(id, task.abort_handle());
     }
 
     /// One connection from handshake to close. How it ends concerns nobody but the client.
-    async fn converse(self, stream: TcpStream, ticket: Ticket, mut stop: watch::Receiver<bool>) {
+    async fn converse(
+        self,
+        stream: TcpStream,
+        from: IpAddr,
+        ticket: Ticket,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let _ = stream.set_nodelay(true);
         let Ok(Ok(stream)) = timeout(self.limits.handshake, self.tls.accept(stream)).await else {
             return;
         };
-        let (router, peer) = (TowerToHyperService::new(self.router), Peer::of(&stream));
+        let (router, peer) = (TowerToHyperService::new(self.router), Peer::of(&stream, from));
         let service = service_fn(|mut request: Request<Incoming>| {
-            if let Some(peer) = &peer {
-                request.extensions_mut().insert(peer.clone());
-            }
+            request.extensions_mut().insert(peer.clone());
             answer(&router, &ticket, request)
         });
         let stream = TokioIo::new(Stall::new(stream, self.limits.stall));

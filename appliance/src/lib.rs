@@ -25,8 +25,9 @@
 //! | [`service`] | the service's life, and what every request can ask about |
 //! | [`http`], [`api`] | the HTTPS server and its limits; the resources |
 //! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
-//! | [`authority`], [`node`] | on the server: who its nodes are, and how it knows them |
-//! | [`enrolment`], [`client`] | on a node: its server, and how it knows that |
+//! | [`authority`], [`node`], [`cloud`] | on the server: who its nodes are, and how it knows them |
+//! | [`enrolment`], [`client`], `work` | on a node: its server, how it knows that, and what it does for it |
+//! | [`configuration`], [`task`], [`event`] | what nodes are to be like, what they have to do, and what changes meanwhile |
 //! | [`database`], [`clock`] | what is kept in tables; what time it is |
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
@@ -41,12 +42,15 @@ pub mod authority;
 pub mod check;
 pub mod client;
 pub mod clock;
+pub mod cloud;
 pub mod command;
+pub mod configuration;
 pub mod database;
 pub mod digest;
 pub mod enrolment;
 pub mod entropy;
 pub mod error;
+pub mod event;
 pub mod file;
 pub mod hostname;
 pub mod http;
@@ -61,4 +65,6 @@ pub mod service;
 pub mod setup;
 pub mod store;
 mod sys;
+pub mod task;
 pub mod tenant;
+mod work;

@@ -45,6 +45,9 @@ pub struct Options {
     pub fault: Option<Fault>,
 }
 
+/// The most connections of a server at once.
+const SERVER_CONNECTIONS: usize = 2048;
+
 /// Runs the service until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -67,7 +70,14 @@ async fn serve(options: &Options) -> Result<()> {
         tls: context.tls()?,
         router: crate::api::router(Arc::clone(&context)),
         connections: Arc::clone(context.connections()),
-        limits: Limits::default(),
+        limits: match options.role {
+            // Each of its nodes keeps a connection.
+            Role::Server => Limits {
+                connections: SERVER_CONNECTIONS,
+                ..Limits::default()
+            },
+            Role::Node | Role::Sp => Limits::default(),
+        },
     };
     let listener = options.listen.bind()?;
     let (stop, stopped) = watch::channel(false);
@@ -94,6 +104,9 @@ async fn serve(options: &Options) -> Result<()> {
     };
     log::info(format_args!("stopping cause={cause}"));
     let _ = stop.send(true);
+    if let Some(ground) = context.ground() {
+        ground.nudges.wake_all();
+    }
     let _ = server.await;
     if let Some(ground) = context.ground() {
         ground.database.close().await;

@@ -68,22 +68,31 @@ async fn two_people_with_the_code_make_one_administrator() {
 }
 
 #[tokio::test]
-async fn wrong_guesses_have_to_wait_longer_and_longer() {
+async fn wrong_guesses_at_a_password_have_to_wait_and_those_at_the_set_up_code_keep_nobody_out() {
     let own = Connector::new().await;
     let guess =
         json!({ "code": "0000-0000-0000", "administrator": { "name": "root", "password": PASSWORD } });
-    for _ in 0..6 {
+    for _ in 0..50 {
         assert_eq!(own.post("", "/api/v1/setup", &guess).await.status, 401);
     }
-    let answer = own.post("", "/api/v1/setup", &guess).await;
+    own.finish().await;
+    let guess = json!({ "name": "root", "password": "a wrong password" });
+    for _ in 0..11 {
+        assert_eq!(own.post("", "/api/v1/session", &guess).await.status, 401);
+    }
+    let answer = own.post("", "/api/v1/session", &guess).await;
     assert_eq!(answer.status, 429);
     assert_eq!(answer.fields["retry-after"], "2");
     own.advance(Duration::from_secs(2));
-    assert_eq!(own.post("", "/api/v1/setup", &guess).await.status, 401);
+    assert_eq!(own.post("", "/api/v1/session", &guess).await.status, 401);
     assert_eq!(
-        own.post("", "/api/v1/setup", &guess).await.fields["retry-after"],
+        own.post("", "/api/v1/session", &guess).await.fields["retry-after"],
         "4"
     );
+    let nobody = json!({ "name": "no name", "password": "a wrong password" });
+    for _ in 0..20 {
+        assert_eq!(own.post("", "/api/v1/session", &nobody).await.status, 401);
+    }
 }
 
 #[tokio::test]

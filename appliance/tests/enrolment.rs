@@ -122,7 +122,7 @@ impl Following {
     }
 
     async fn enrol(&self, server: SocketAddr, code: &str) -> (u16, Value) {
-        let body = json!({ "server": server.to_string(), "code": code });
+        let body = json!({ "server": server.to_string(), "code": code, "cloud": "north" });
         let answer = self.own.post(&self.root, "/api/v1/enrolment", &body).await;
         (answer.status, answer.body)
     }

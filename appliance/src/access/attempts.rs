@@ -1,49 +1,79 @@
-//! Guesses that went wrong: after a few, the next has to wait, longer each time.
+//! Guesses at passwords: after a few wrong ones from one place, the next from there has to wait, longer each time.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Moment;
 
 /// Wrong guesses that cost nothing.
-const FREE: u32 = 5;
+const FREE: u32 = 10;
 /// The wait after the first one that isn't free; each after it doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// Names that are remembered; the ones whose wait ended longest ago make room.
-const NAMES: usize = 4096;
+/// So long after the last wrong guess, all are forgotten.
+const QUIET: Duration = Duration::from_secs(3600);
+/// Names and places that are remembered; the ones whose wait ended longest ago make room.
+const REMEMBERED: usize = 4096;
 
-/// Wrong guesses by what was guessed at: a user's name, the set-up code.
+/// Who guesses at what. A stranger's guesses don't keep the user away: it comes from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Guess {
+    name: String,
+    from: Option<IpAddr>,
+}
+
+impl Guess {
+    fn new(name: &str, from: Option<IpAddr>) -> Self {
+        // Whoever has one IPv6 address has the 64 bits after its network for the taking.
+        let network = |address| match address {
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+            v4 @ IpAddr::V4(_) => v4,
+        };
+        Self {
+            name: name.to_owned(),
+            from: from.map(|address| network(address.to_canonical())),
+        }
+    }
+}
+
+/// Guesses, each counted as wrong until it was right.
 #[derive(Debug, Default)]
-pub struct Attempts(Mutex<HashMap<String, Wrong>>);
+pub struct Attempts(Mutex<HashMap<Guess, Wrong>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Wrong {
     count: u32,
+    last: Moment,
     until: Moment,
 }
 
 impl Attempts {
-    /// How long to wait before the next guess; nothing if it may come now.
-    pub fn wait(&self, name: &str, now: Moment) -> Option<Duration> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = all.get(name)?.until.since(now);
-        (!left.is_zero()).then_some(left)
-    }
-
-    /// Notes a wrong guess.
-    pub fn wrong(&self, name: &str, now: Moment) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= NAMES && !all.contains_key(name) {
+    /// Counts a guess at a name's password before it is looked at, so that many at once are no way round.
+    ///
+    /// # Errors
+    /// How long to wait before the next.
+    pub fn begin(&self, name: &str, from: Option<IpAddr>, now: Moment) -> Result<(), Duration> {
+        let (mut all, guess) = (self.all(), Guess::new(name, from));
+        // A clock that was set back is no reason to wait for it.
+        all.retain(|_, wrong| wrong.last <= now && now.since(wrong.last) < QUIET);
+        if all.len() >= REMEMBERED && !all.contains_key(&guess) {
             let oldest = all.iter().min_by_key(|(_, wrong)| wrong.until);
-            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+            if let Some(oldest) = oldest.map(|(guess, _)| guess.clone()) {
                 all.remove(&oldest);
             }
         }
-        let wrong = all
-            .entry(name.to_owned())
-            .or_insert(Wrong { count: 0, until: now });
+        let none = Wrong {
+            count: 0,
+            last: now,
+            until: now,
+        };
+        let wrong = all.entry(guess).or_insert(none);
+        let left = wrong.until.since(now);
+        if !left.is_zero() {
+            return Err(left);
+        }
         wrong.count = wrong.count.saturating_add(1);
         let doublings = wrong.count.saturating_sub(FREE);
         let wait = match doublings {
@@ -52,12 +82,17 @@ impl Attempts {
                 .saturating_mul(1 << (doublings - 1).min(16))
                 .min(LONGEST_WAIT),
         };
-        wrong.until = now.after(wait);
+        (wrong.last, wrong.until) = (now, now.after(wait));
+        Ok(())
     }
 
     /// Forgets wrong guesses after a right one.
-    pub fn right(&self, name: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    pub fn right(&self, name: &str, from: Option<IpAddr>) {
+        self.all().remove(&Guess::new(name, from));
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Guess, Wrong>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,30 +101,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_with_wrong_guesses_and_end_with_a_right_one() {
-        let (attempts, now) = (Attempts::default(), Moment(0));
-        for _ in 0..FREE {
-            attempts.wrong("a", now);
+    fn waits_grow_with_wrong_guesses_from_one_place_and_end_with_a_right_one() {
+        let (attempts, mut now) = (Attempts::default(), Moment(0));
+        let (here, there) = ("192.0.2.1".parse().ok(), "192.0.2.2".parse().ok());
+        for _ in 0..=FREE {
+            assert_eq!(attempts.begin("a", here, now), Ok(()));
         }
-        assert_eq!(attempts.wait("a", now), None);
-        attempts.wrong("a", now);
-        assert_eq!(attempts.wait("a", now), Some(FIRST_WAIT));
-        assert_eq!(attempts.wait("a", now.after(FIRST_WAIT)), None);
+        assert_eq!(attempts.begin("a", here, now), Err(FIRST_WAIT));
+        assert_eq!(attempts.begin("a", there, now), Ok(()), "another place");
+        assert_eq!(attempts.begin("b", here, now), Ok(()), "another name");
         for _ in 0..40 {
-            attempts.wrong("a", now);
+            let wait = attempts.begin("a", here, now).err().unwrap_or_default();
+            assert!(wait <= LONGEST_WAIT);
+            now = now.after(wait);
         }
-        assert_eq!(attempts.wait("a", now), Some(LONGEST_WAIT));
-        assert_eq!(attempts.wait("b", now), None);
-        attempts.right("a");
-        assert_eq!(attempts.wait("a", now), None);
+        assert_eq!(attempts.begin("a", here, now.after(QUIET)), Ok(()));
+        attempts.right("a", here);
+        for _ in 0..=FREE {
+            assert_eq!(attempts.begin("a", here, now), Ok(()));
+        }
+        assert!(
+            attempts.begin("a", here, Moment(-1)).is_ok(),
+            "the clock went back"
+        );
+    }
+
+    #[test]
+    fn one_network_is_one_place() {
+        let from = |text: &str| Guess::new("a", text.parse().ok());
+        assert_eq!(from("2001:db8::1"), from("2001:db8::ffff:2"));
+        assert_ne!(from("2001:db8::1"), from("2001:db8:0:1::1"));
+        assert_eq!(from("192.0.2.1"), from("::ffff:192.0.2.1"));
+        assert_ne!(from("192.0.2.1"), from("192.0.2.2"));
     }
 
     #[test]
     fn names_without_end_take_bounded_room() {
         let attempts = Attempts::default();
-        for number in 0..NAMES + 10 {
-            attempts.wrong(&number.to_string(), Moment(0));
+        for number in 0..REMEMBERED + 10 {
+            attempts.begin(&number.to_string(), None, Moment(0)).unwrap();
         }
-        assert_eq!(attempts.0.lock().unwrap().len(), NAMES);
+        assert_eq!(attempts.all().len(), REMEMBERED);
     }
 }

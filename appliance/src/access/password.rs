@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 
 /// The shortest password, in characters.
 const SHORTEST: usize = 10;
-/// The longest, in bytes.
+/// The longest, in characters.
 const LONGEST: usize = 256;
 /// Memory in KiB, passes, lanes: OWASP's first choice for Argon2id.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
@@ -25,10 +25,8 @@ impl Password {
     /// # Errors
     /// What is wrong with it.
     pub fn new(text: String) -> Result<Self, String> {
-        if text.chars().count() < SHORTEST || text.len() > LONGEST {
-            return Err(format!(
-                "a password has {SHORTEST} characters at least, and {LONGEST} bytes at most"
-            ));
+        if !(SHORTEST..=LONGEST).contains(&text.chars().count()) {
+            return Err(format!("a password has {SHORTEST} to {LONGEST} characters"));
         }
         Ok(Self(text))
     }

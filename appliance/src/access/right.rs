@@ -27,6 +27,18 @@ pub enum Right {
     /// Make enrolment codes; approve, suspend and revoke nodes.
     #[serde(rename = "nodes:write")]
     WriteNodes,
+    /// See what is configured: the connector, and on a server its nodes.
+    #[serde(rename = "configuration:read")]
+    ReadConfiguration,
+    /// Change it.
+    #[serde(rename = "configuration:write")]
+    WriteConfiguration,
+    /// See the tasks of nodes.
+    #[serde(rename = "tasks:read")]
+    ReadTasks,
+    /// Order tasks, and stop them.
+    #[serde(rename = "tasks:write")]
+    WriteTasks,
     /// See the audit log.
     #[serde(rename = "audit:read")]
     ReadAudit,
@@ -34,13 +46,17 @@ pub enum Right {
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::ReadUsers,
         Self::WriteUsers,
         Self::ReadTenants,
         Self::WriteTenants,
         Self::ReadNodes,
         Self::WriteNodes,
+        Self::ReadConfiguration,
+        Self::WriteConfiguration,
+        Self::ReadTasks,
+        Self::WriteTasks,
         Self::ReadAudit,
     ];
 
@@ -53,6 +69,10 @@ impl Right {
             Self::WriteTenants => "tenants:write",
             Self::ReadNodes => "nodes:read",
             Self::WriteNodes => "nodes:write",
+            Self::ReadConfiguration => "configuration:read",
+            Self::WriteConfiguration => "configuration:write",
+            Self::ReadTasks => "tasks:read",
+            Self::WriteTasks => "tasks:write",
             Self::ReadAudit => "audit:read",
         }
     }

@@ -29,12 +29,19 @@ impl Role {
     pub fn rights(self) -> Rights {
         match self {
             Self::ProviderAdmin => Rights::all(),
-            Self::TenantAdmin => Rights::of(&[Right::ReadUsers, Right::WriteUsers, Right::ReadAudit]),
+            Self::TenantAdmin => Rights::of(&[
+                Right::ReadUsers,
+                Right::WriteUsers,
+                Right::ReadTenants,
+                Right::ReadAudit,
+            ]),
             Self::TenantUser => Rights::none(),
             Self::Auditor => Rights::of(&[
                 Right::ReadUsers,
                 Right::ReadTenants,
                 Right::ReadNodes,
+                Right::ReadConfiguration,
+                Right::ReadTasks,
                 Right::ReadAudit,
             ]),
             Self::Robot => Rights::all(),

@@ -215,6 +215,41 @@ impl Token {
         }))
     }
 
+    /// Whether a principal may act as it was found to: its session or token is there, and its user is as it was.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn is_good(db: &mut Transaction<'_, Sqlite>, principal: &Principal) -> Result<bool> {
+        let statement =
+            "SELECT 1 FROM tokens JOIN users ON users.id = tokens.owner WHERE tokens.id = $1 AND role = $2";
+        let row = sqlx::query(statement)
+            .bind(&principal.token)
+            .bind(principal.role.as_str())
+            .fetch_optional(&mut **db)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// The same, and it has not ended meanwhile.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn is_alive(
+        db: &mut Transaction<'_, Sqlite>,
+        principal: &Principal,
+        now: Moment,
+    ) -> Result<bool> {
+        let statement = "SELECT expires, used, name FROM tokens WHERE id = $1";
+        let row = sqlx::query(statement)
+            .bind(&principal.token)
+            .fetch_optional(&mut **db)
+            .await?;
+        let Some(row) = row else { return Ok(false) };
+        let is_session = row.get::<Option<String>, _>("name").is_none();
+        let idle = is_session && now.since(Moment(row.get("used"))) >= IDLE;
+        Ok(now < Moment(row.get("expires")) && !idle && Self::is_good(db, principal).await?)
+    }
+
     /// Those of users that a principal sees, by id, after `after`; `own` for its own alone.
     ///
     /// # Errors
@@ -240,25 +275,25 @@ impl Token {
         rows.iter().map(Self::read).collect()
     }
 
-    /// Whether a principal sees a token; `own` for its own alone.
+    /// The tenant of a token's owner, if a principal sees the token; `own` for its own alone.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn is_seen(
+    pub async fn tenant_of(
         db: &mut Transaction<'_, Sqlite>,
-        by: &Principal,
+        seen_by: &Principal,
         own: bool,
         id: &str,
-    ) -> Result<bool> {
-        let statement = "SELECT 1 FROM tokens JOIN users ON users.id = tokens.owner WHERE tokens.id = $1 \
+    ) -> Result<Option<Option<String>>> {
+        let statement = "SELECT tenant FROM tokens JOIN users ON users.id = tokens.owner WHERE tokens.id = $1 \
                          AND tokens.name IS NOT NULL AND ($2 IS NULL OR tenant = $2) AND ($3 IS NULL OR owner = $3)";
         let row = sqlx::query(statement)
             .bind(id)
-            .bind(&by.tenant)
-            .bind(own.then_some(&by.id))
+            .bind(&seen_by.tenant)
+            .bind(own.then_some(&seen_by.id))
             .fetch_optional(&mut **db)
             .await?;
-        Ok(row.is_some())
+        Ok(row.map(|row| row.get("tenant")))
     }
 
     /// Ends a session or a token at once; whether there was one.

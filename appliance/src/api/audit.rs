@@ -21,12 +21,7 @@ pub(super) async fn list(
     page: Page,
 ) -> Result<impl IntoResponse, Problem> {
     let user = user.may(Right::ReadAudit)?;
-    let before = match page.cursor() {
-        "" => i64::MAX,
-        text => text
-            .parse()
-            .map_err(|_| Problem::INVALID.about("cursor is none of this list's"))?,
-    };
+    let before = page.number()?.unwrap_or(i64::MAX);
     let mut db = standing.ground()?.database.begin().await?;
     let entries = audit::list(&mut db, &user, before, page.limit()).await?;
     let last = entries.last().map(|entry| entry.number.to_string());

@@ -1,6 +1,7 @@
 //! `/api/v1/enrolment`: on a node, its server.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Json;
 use hyper::StatusCode;
@@ -8,11 +9,10 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::request::{Body, LoggedIn, Standing};
-use crate::access::Right;
-use crate::audit::{self, Deed};
+use crate::access::{Name, Right};
 use crate::authority::EnrolmentCode;
 use crate::enrolment::{self, Enrolment};
-use crate::error::{Error, Kind};
+use crate::error::Kind;
 use crate::http::problem::{Document, Problem};
 
 #[derive(Deserialize, ToSchema)]
@@ -23,6 +23,10 @@ pub(super) struct NewEnrolment {
     server: SocketAddr,
     /// What the server's administrator gave for this node.
     code: String,
+    /// The name of the cloud that the node works in.
+    cloud: Name,
+    /// The node's name; its host's, if left out.
+    name: Option<Name>,
 }
 
 /// Ask a server to take this node in
@@ -41,28 +45,44 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Enrolment>), Problem> {
     let user = user.may(Right::WriteNodes)?;
     let code = EnrolmentCode::parse(&new.code).ok_or(Problem::INVALID.about("code is no enrolment code"))?;
-    let ground = standing.ground()?;
-    let name = standing.0.view().machine.hostname;
-    let begun = enrolment::begin(ground, new.server, &code, name.as_str()).await;
-    let begun = begun.map_err(|error| match error.kind() {
-        Kind::Taken => Problem::CONFLICT.about("The node has a server already."),
+    let host = standing.0.view().machine.hostname;
+    let name = match new.name {
+        Some(name) => name,
+        None => Name::try_from(host.as_str().to_owned()).map_err(|reason| Problem::INVALID.about(reason))?,
+    };
+    standing
+        .begin(&user)
+        .await?
+        .rollback()
+        .await
+        .map_err(crate::error::Error::from)?;
+    let new = enrolment::NewEnrolment {
+        server: new.server,
+        code,
+        name,
+        cloud: new.cloud,
+        actor: user.name,
+    };
+    let context = Arc::clone(&standing.0);
+    // It goes on to its end, also where nobody waits for the answer any more.
+    let begun = tokio::spawn(async move {
+        let ground = context.ground().ok_or(Problem::STATE_UNAVAILABLE)?;
+        let begun = enrolment::begin(ground, new).await.map_err(told);
+        context.enrolment_begun();
+        begun
+    });
+    let begun = begun.await.map_err(|_| Problem::INTERNAL)??;
+    Ok((StatusCode::ACCEPTED, Json(begun)))
+}
+
+fn told(error: crate::error::Error) -> Problem {
+    match error.kind() {
+        Kind::Taken => Problem::CONFLICT.about(format!("{}.", error.reason())),
         Kind::Unreachable | Kind::Stranger | Kind::Refused | Kind::Malformed => {
             Problem::BAD_SERVER.about(error.chain().to_string())
         }
         _ => Problem::from(error),
-    })?;
-    let mut db = ground.database.begin().await?;
-    let deed = Deed {
-        actor: &user.name,
-        tenant: None,
-        action: "enrolment.create",
-        object: &begun.server,
-        outcome: "done",
-    };
-    audit::record(&mut db, deed, ground.clock.now()).await?;
-    db.commit().await.map_err(Error::from)?;
-    standing.0.enrolment_begun();
-    Ok((StatusCode::ACCEPTED, Json(begun)))
+    }
 }
 
 /// How the enrolment stands
@@ -76,4 +96,22 @@ pub(super) async fn read(standing: Standing, user: LoggedIn) -> Result<Json<Enro
     user.may(Right::ReadNodes)?;
     let enrolment = enrolment::standing(standing.ground()?).await?;
     enrolment.map(Json).ok_or(Problem::NOT_FOUND)
+}
+
+/// Leave the server, which has to send the node away by itself
+#[utoipa::path(delete, path = "/api/v1/enrolment", tag = "enrolment", responses(
+    (status = 204),
+    (status = 401, body = Document),
+    (status = 403, body = Document),
+    (status = 404, body = Document, description = "No server was asked yet"),
+))]
+pub(super) async fn delete(standing: Standing, user: LoggedIn) -> Result<StatusCode, Problem> {
+    let user = user.may(Right::WriteNodes)?;
+    match enrolment::leave(standing.ground()?, &user.name).await? {
+        true => {
+            standing.0.enrolment_begun();
+            Ok(StatusCode::NO_CONTENT)
+        }
+        false => Err(Problem::NOT_FOUND),
+    }
 }

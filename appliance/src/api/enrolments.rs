@@ -1,122 +1,98 @@
-//! `/api/v1/enrolments` and `/api/v1/heartbeats`: on the server, what its nodes ask.
+//! `/api/v1/enrolments`, `/api/v1/heartbeats`, `/api/v1/certificates`: on the server, what its nodes ask.
+
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::Path;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use hyper::StatusCode;
 use hyper::header::RETRY_AFTER;
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
-use super::request::{Body, FromNode, Shown, Standing};
-use crate::access::Name;
+use super::request::{Body, FromNode, Id, Shown, Standing, sent_away};
 use crate::audit::{self, Deed};
+use crate::configuration;
 use crate::error::{Error, Kind};
 use crate::http::problem::{Document, Problem};
-use crate::node::{self, Beat, Heartbeat, Node};
-
-/// What a node asks with.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Request {
-    /// The secret of its enrolment code, base64.
-    code: String,
-    name: Name,
-    /// A request for a certificate (PKCS#10) in DER, base64: of it the key counts.
-    request: String,
-    #[schema(max_length = 64)]
-    version: String,
-}
+use crate::node::{Application, Beat, Heartbeat, Node, Sign, Standing as Decision, State};
+use crate::task::Task;
 
 /// A request that waits for a person.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Waiting {
+    /// The node's id.
     node: String,
-    /// Asks how it stands, as `Authorization: Bearer`.
-    poll: String,
 }
 
-/// What wrong codes are counted under.
-const GUESSES: &str = "enrolment code";
+/// A request for the next certificate.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Renewal {
+    /// A request for a certificate (PKCS#10) in DER, base64: of it the key counts.
+    #[schema(max_length = 8192)]
+    request: String,
+}
 
 /// Ask to be taken in
-#[utoipa::path(post, path = "/api/v1/enrolments", tag = "nodes", request_body = Request, security(()), responses(
+#[utoipa::path(post, path = "/api/v1/enrolments", tag = "nodes", request_body = Application, security(()), responses(
     (status = 202, body = Waiting),
     (status = 401, body = Document, description = "The code is wrong, used or too old"),
     (status = 422, body = Document),
-    (status = 429, body = Document, description = "Too many wrong codes"),
+    (status = 429, body = Document, description = "Too many nodes wait for a decision"),
 ))]
 pub(super) async fn create(
     standing: Standing,
-    Body(request): Body<Request>,
+    Body(application): Body<Application>,
 ) -> Result<(StatusCode, Json<Waiting>), Problem> {
     let ground = standing.ground()?;
     let now = ground.clock.now();
-    if let Some(wait) = ground.attempts.wait(GUESSES, now) {
-        return Err(Problem::TOO_MANY_ATTEMPTS.with(RETRY_AFTER, wait.as_secs().max(1)));
-    }
-    let bytes = |name: &str, text: &str| {
-        BASE64_STANDARD
-            .decode(text)
-            .map_err(|_| Problem::INVALID.about(format!("{name} is not base64")))
-    };
-    let (code, asked) = (bytes("code", &request.code)?, bytes("request", &request.request)?);
-    if request.version.len() > 64 {
-        return Err(Problem::INVALID.about("version is longer than 64 bytes"));
-    }
     let mut db = ground.database.begin().await?;
-    let enrolled = Node::enrol(
-        &mut db,
-        &code,
-        request.name,
-        &asked,
-        &request.version,
-        ground.news(),
-    )
-    .await;
-    let enrolled = enrolled.map_err(|error| match error.kind() {
-        Kind::Malformed => Problem::INVALID.about("request is no request for a certificate"),
-        Kind::Ceiling => Problem::TOO_MANY_ATTEMPTS.with(RETRY_AFTER, 60),
-        _ => Problem::from(error),
-    })?;
-    let Some((node, poll)) = enrolled else {
-        ground.attempts.wrong(GUESSES, now);
-        return Err(Problem::WRONG_CREDENTIALS);
-    };
-    let deed = Deed {
-        actor: &node.name,
-        tenant: None,
-        action: "node.ask",
-        object: &node.id,
-        outcome: "done",
-    };
-    audit::record(&mut db, deed, now).await?;
+    // A code is of 128 random bits: guesses need no limit.
+    let taken = application
+        .take(&mut db, now)
+        .await
+        .map_err(|error| match error.kind() {
+            Kind::Malformed => Problem::INVALID.about(error.to_string()),
+            Kind::Ceiling => Problem::TOO_MANY_WAIT.with(RETRY_AFTER, 60),
+            _ => Problem::from(error),
+        })?;
+    let (node, is_new) = taken.ok_or(Problem::WRONG_CREDENTIALS)?;
+    if is_new {
+        let deed = Deed {
+            actor: application.name.as_str(),
+            tenant: None,
+            action: "node.ask",
+            object: &node,
+            outcome: "done",
+        };
+        audit::record(&mut db, deed, now).await?;
+    }
+    let asking = Node::find(&mut db, &node, ground.news()).await?;
     db.commit().await.map_err(Error::from)?;
-    let waiting = Waiting {
-        node: node.id,
-        poll: poll.reveal().to_owned(),
-    };
-    Ok((StatusCode::ACCEPTED, Json(waiting)))
+    ground.events.tell("node", &node, &asking, now);
+    Ok((StatusCode::ACCEPTED, Json(Waiting { node })))
 }
 
 /// How a request stands
 #[utoipa::path(get, path = "/api/v1/enrolments/{id}", tag = "nodes", params(("id" = String, Path)), responses(
-    (status = 200, body = node::Standing),
+    (status = 200, body = Decision),
     (status = 401, body = Document),
     (status = 404, body = Document, description = "There is none, or it is another's"),
 ))]
 pub(super) async fn read(
     standing: Standing,
     Shown(secret): Shown,
-    Path(id): Path<String>,
-) -> Result<Json<node::Standing>, Problem> {
+    Id(id): Id,
+) -> Result<Json<Decision>, Problem> {
     let mut db = standing.ground()?.database.begin().await?;
-    let standing = Node::standing(&mut db, &id, &secret).await?;
-    standing.map(Json).ok_or(Problem::NOT_FOUND)
+    let decision = Node::standing(&mut db, &id, &secret).await?;
+    decision.map(Json).ok_or(Problem::NOT_FOUND)
 }
 
-/// Tell that one lives
+/// The longest that a node's request is held while there is no news for it.
+const LONGEST_WAIT: u32 = 30_000;
+
+/// Tell that one lives, and wait for news
 #[utoipa::path(post, path = "/api/v1/heartbeats", tag = "nodes", request_body = Heartbeat, security(()), responses(
     (status = 200, body = Beat),
     (status = 401, body = Document, description = "No certificate of a node was shown"),
@@ -125,26 +101,126 @@ pub(super) async fn read(
 ))]
 pub(super) async fn beat(
     standing: Standing,
-    FromNode(peer): FromNode,
+    node: FromNode,
     Body(sign): Body<Heartbeat>,
 ) -> Result<Json<Beat>, Problem> {
-    if sign.nonce.len() > 64 || sign.version.len() > 64 {
-        return Err(Problem::INVALID.about("nonce and version are 64 bytes at most"));
+    let too_long = |text: &str, most: usize| text.chars().count() > most;
+    let report = &sign.configuration;
+    if too_long(&sign.nonce, 64)
+        || too_long(&sign.version, 64)
+        || report.push.as_ref().is_some_and(|push| too_long(push, 64))
+        || report.refused.as_ref().is_some_and(|why| too_long(why, 500))
+        || sign.wait > LONGEST_WAIT
+        || sign.counter < 0
+    {
+        return Err(Problem::INVALID.about("a value is longer or larger than it may be"));
     }
+    report
+        .settings
+        .check()
+        .map_err(|reason| Problem::INVALID.about(reason))?;
+    let counter = take(&standing, &node, &sign).await?;
     let ground = standing.ground()?;
-    let now = ground.clock.now();
+    let id = node.id();
+    let until = Instant::now() + Duration::from_millis(u64::from(sign.wait));
+    let nudge = ground.nudges.of(&id);
+    let mut is_due = false;
+    loop {
+        let mut db = ground.database.begin().await?;
+        // It may have been sent away while it waited.
+        node.admit(&mut db, ground.clock.now()).await?;
+        let known = Node::find(&mut db, &id, ground.news()).await?;
+        let known = known.ok_or(Problem::NODE_REVOKED)?;
+        let push = configuration::push(&mut db, &known, sign.configuration.push.as_deref()).await?;
+        let tasks = Task::orders(&mut db, &id).await?;
+        db.commit().await.map_err(Error::from)?;
+        if is_due || push.is_some() || Instant::now() >= until {
+            return Ok(Json(Beat {
+                configuration: push,
+                tasks,
+                ..Beat::new(counter, vec![standing.authority()?.digest()])
+            }));
+        }
+        // Whatever comes, or nothing: the next round answers.
+        let _ = timeout_at(until, nudge.notified()).await;
+        is_due = true;
+    }
+}
+
+/// Notes the sign; gives the number that is agreed on.
+async fn take(standing: &Standing, node: &FromNode, sign: &Heartbeat) -> Result<i64, Problem> {
+    let ground = standing.ground()?;
+    let (now, id) = (ground.clock.now(), node.id());
     let mut db = ground.database.begin().await?;
-    let beat = Node::beat(&mut db, peer.node, &sign, ground.news()).await?;
-    if beat.is_none() {
+    node.admit(&mut db, now).await?;
+    let taken = Node::beat(&mut db, &id, sign, ground.news()).await?;
+    let action = match taken {
+        Sign::Taken(_) => None,
+        Sign::Ahead(_) => Some("node.ahead"),
+        Sign::Past => Some("node.suspend"),
+    };
+    if let Some(action) = action {
         let deed = Deed {
             actor: "server",
             tenant: None,
-            action: "node.suspend",
-            object: &peer.node.to_string(),
+            action,
+            object: &id,
             outcome: "done",
         };
         audit::record(&mut db, deed, now).await?;
     }
+    let told = configuration::note(&mut db, &id, &sign.configuration).await?;
+    let known = match told || action.is_some() {
+        true => Node::find(&mut db, &id, ground.news()).await?,
+        false => None,
+    };
     db.commit().await.map_err(Error::from)?;
-    beat.map(Json).ok_or(Problem::NODE_SUSPENDED)
+    if let Some(known) = known {
+        ground.events.tell("node", &id, &known, now);
+    }
+    match taken {
+        Sign::Taken(counter) | Sign::Ahead(counter) => Ok(counter),
+        Sign::Past => Err(sent_away(Problem::NODE_SUSPENDED)),
+    }
+}
+
+/// Ask for the next certificate
+#[utoipa::path(post, path = "/api/v1/certificates", tag = "nodes", request_body = Renewal, security(()), responses(
+    (status = 201, body = Decision),
+    (status = 401, body = Document, description = "No certificate of a node was shown"),
+    (status = 403, body = Document, description = "The node is suspended or revoked"),
+    (status = 422, body = Document),
+))]
+pub(super) async fn renew(
+    standing: Standing,
+    node: FromNode,
+    Body(renewal): Body<Renewal>,
+) -> Result<(StatusCode, Json<Decision>), Problem> {
+    let (ground, authority) = (standing.ground()?, standing.authority()?);
+    let now = ground.clock.now();
+    let mut db = ground.database.begin().await?;
+    node.admit(&mut db, now).await?;
+    let known = Node::find(&mut db, &node.id(), ground.news()).await?;
+    let known = known.ok_or(Problem::NODE_REVOKED)?;
+    let certificate = known
+        .renew(&mut db, authority, node.certificate(), &renewal.request, now)
+        .await
+        .map_err(|error| match error.kind() {
+            Kind::Malformed => Problem::INVALID.about(error.to_string()),
+            _ => Problem::from(error),
+        })?;
+    let deed = Deed {
+        actor: &known.name,
+        tenant: None,
+        action: "node.renew",
+        object: &known.id,
+        outcome: "done",
+    };
+    audit::record(&mut db, deed, now).await?;
+    db.commit().await.map_err(Error::from)?;
+    let decision = Decision {
+        state: State::Active,
+        certificate: Some(certificate),
+    };
+    Ok((StatusCode::CREATED, Json(decision)))
 }

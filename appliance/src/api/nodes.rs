@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::Path;
 use axum::response::{AppendHeaders, IntoResponse};
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::request::{Body, LoggedIn, Page, Standing, etag};
+use super::request::{Body, Id, LoggedIn, Page, Standing, etag};
 use crate::access::Right;
 use crate::audit::{self, Deed};
 use crate::authority::EnrolmentCode;
@@ -40,6 +39,8 @@ pub(super) struct Code {
 pub(super) struct Approval {
     /// The fingerprint that the node shows.
     fingerprint: String,
+    /// The id of the node whose place it takes, with what was wanted of that; the other is sent away.
+    replaces: Option<String>,
 }
 
 /// Make an enrolment code for one node
@@ -67,7 +68,7 @@ pub(super) async fn create_code(
     };
     let now = ground.clock.now();
     let expires = now.after(Duration::from_secs(u64::from(new.minutes) * 60));
-    let mut db = ground.database.begin().await?;
+    let mut db = standing.begin(&user).await?;
     node::give_code(&mut db, &secret, expires, now).await?;
     let deed = Deed {
         actor: &user.name,
@@ -100,7 +101,7 @@ pub(super) async fn list(
     user.may(Right::ReadNodes)?;
     let ground = standing.ground()?;
     let mut db = ground.database.begin().await?;
-    let nodes = Node::list(&mut db, page.cursor(), page.limit(), ground.news()).await?;
+    let nodes = Node::list(&mut db, None, page.cursor(), page.limit(), ground.news()).await?;
     let last = nodes.last().map(|node| node.id.as_str());
     let link = page.link("/api/v1/nodes", nodes.len(), last);
     Ok((AppendHeaders(link), Json(nodes)))
@@ -116,7 +117,7 @@ pub(super) async fn list(
 pub(super) async fn read(
     standing: Standing,
     user: LoggedIn,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<impl IntoResponse, Problem> {
     user.may(Right::ReadNodes)?;
     let ground = standing.ground()?;
@@ -140,13 +141,13 @@ pub(super) async fn read(
 pub(super) async fn approve(
     standing: Standing,
     user: LoggedIn,
-    Path(id): Path<String>,
+    Id(id): Id,
     Body(approval): Body<Approval>,
 ) -> Result<Json<Node>, Problem> {
     let user = user.may(Right::WriteNodes)?;
     let (ground, authority) = (standing.ground()?, standing.authority()?);
     let now = ground.clock.now();
-    let mut db = ground.database.begin().await?;
+    let mut db = standing.begin(&user).await?;
     let node = Node::find(&mut db, &id, ground.news())
         .await?
         .ok_or(Problem::NOT_FOUND)?;
@@ -157,6 +158,13 @@ pub(super) async fn approve(
     if bare(&approval.fingerprint) != bare(&node.fingerprint) {
         return Err(Problem::CONFLICT
             .about("The node's key is another: its fingerprint is not the one that was compared."));
+    }
+    if let Some(id) = &approval.replaces {
+        let other = Node::find(&mut db, id, ground.news()).await?;
+        let other = other.filter(|other| other.id != node.id && other.state != State::Pending);
+        let other = other.ok_or(Problem::INVALID.about("replaces is no node that was taken in"))?;
+        node.replace(&mut db, &other).await?;
+        ground.nudges.wake(&other.id);
     }
     node.approve(&mut db, authority, now).await?;
     finish(&standing, db, &user.name, "node.approve", &node.id)
@@ -172,14 +180,10 @@ pub(super) async fn approve(
     (status = 404, body = Document),
     (status = 412, body = Document),
 ))]
-pub(super) async fn revoke(
-    standing: Standing,
-    user: LoggedIn,
-    Path(id): Path<String>,
-) -> Result<Json<Node>, Problem> {
+pub(super) async fn revoke(standing: Standing, user: LoggedIn, Id(id): Id) -> Result<Json<Node>, Problem> {
     let user = user.may(Right::WriteNodes)?;
     let ground = standing.ground()?;
-    let mut db = ground.database.begin().await?;
+    let mut db = standing.begin(&user).await?;
     let node = Node::find(&mut db, &id, ground.news())
         .await?
         .ok_or(Problem::NOT_FOUND)?;
@@ -208,5 +212,8 @@ async fn finish(
     };
     audit::record(&mut db, deed, now).await?;
     db.commit().await.map_err(Error::from)?;
+    let ground = standing.ground()?;
+    ground.nudges.wake(&node.id);
+    ground.events.tell("node", &node.id, &node, now);
     Ok(node)
 }

@@ -32,6 +32,8 @@ use crate::service::Context;
         super::tenants::read,
         super::tenants::delete,
         super::audit::list,
+        super::configuration::read,
+        super::configuration::write,
     ),
     modifiers(&Bearer),
     security(("bearer" = []))
@@ -48,11 +50,27 @@ struct Api;
     super::enrolments::create,
     super::enrolments::read,
     super::enrolments::beat,
+    super::enrolments::renew,
+    super::configurations::read,
+    super::configurations::write,
+    super::configurations::history,
+    super::configurations::status,
+    super::configurations::apply,
+    super::clouds::list,
+    super::clouds::read,
+    super::clouds::status,
+    super::tasks::create,
+    super::tasks::list,
+    super::tasks::list_of_node,
+    super::tasks::read,
+    super::tasks::cancel,
+    super::tasks::progress,
+    super::events::follow,
 ))]
 struct OfServer;
 
 #[derive(OpenApi)]
-#[openapi(paths(super::enrolment::create, super::enrolment::read))]
+#[openapi(paths(super::enrolment::create, super::enrolment::read, super::enrolment::delete))]
 struct OfNode;
 
 struct Bearer;
@@ -76,6 +94,7 @@ fn with_problems(api: &mut utoipa::openapi::OpenApi) {
         let operations = [
             ("get", &mut item.get),
             ("post", &mut item.post),
+            ("put", &mut item.put),
             ("patch", &mut item.patch),
             ("delete", &mut item.delete),
         ];
@@ -85,6 +104,7 @@ fn with_problems(api: &mut utoipa::openapi::OpenApi) {
             let mut more = vec![
                 (500, "The connector failed"),
                 (503, "The connector is overloaded, or its state cannot be used"),
+                (507, "The state disk is full"),
             ];
             if operation.request_body.is_some() {
                 more.extend([(413, "The body is too large"), (415, "The body is not JSON")]);

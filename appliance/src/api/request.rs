@@ -1,17 +1,20 @@
 //! What a request says: who makes it, a body, a page, a precondition.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection};
 use axum::http::request::Parts;
 use axum::{Json, RequestPartsExt as _};
 use hyper::header::{AUTHORIZATION, CONNECTION, HeaderName, HeaderValue, IF_MATCH, WWW_AUTHENTICATE};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sqlx::{Sqlite, Transaction};
 use utoipa::IntoParams;
 
 use crate::access::{Principal, Right, Secret, Token};
-use crate::authority::Authority;
+use crate::authority::{Authority, NodeCertificate};
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
@@ -25,6 +28,15 @@ impl Standing {
     /// The database and what goes with it.
     pub(super) fn ground(&self) -> Result<&Ground, Problem> {
         self.0.ground().ok_or(Problem::STATE_UNAVAILABLE)
+    }
+
+    /// A transaction in the name of somebody who may still act: a request's body can take its time.
+    pub(super) async fn begin(&self, user: &Principal) -> Result<Transaction<'static, Sqlite>, Problem> {
+        let mut db = self.ground()?.database.begin().await?;
+        match Token::is_good(&mut db, user).await? {
+            true => Ok(db),
+            false => Err(challenge()),
+        }
     }
 
     /// The server's authority.
@@ -90,23 +102,65 @@ fn challenge() -> Problem {
     Problem::UNAUTHENTICATED.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
-/// A node that is one of this server's right now.
-pub(super) struct FromNode(pub(super) Peer);
+/// A node that shows a certificate of this server's authority.
+pub(super) struct FromNode(NodeCertificate);
+
+impl FromNode {
+    /// The node's id.
+    pub(super) fn id(&self) -> String {
+        self.0.node.to_string()
+    }
+
+    /// What it shows.
+    pub(super) fn certificate(&self) -> &NodeCertificate {
+        &self.0
+    }
+
+    /// Sees that it is one of this server's right now.
+    pub(super) async fn admit(&self, db: &mut Transaction<'_, Sqlite>, now: Moment) -> Result<(), Problem> {
+        match Node::admit(db, &self.0, now).await? {
+            Some(State::Active) => Ok(()),
+            Some(State::Suspended) => Err(sent_away(Problem::NODE_SUSPENDED)),
+            _ => Err(sent_away(Problem::NODE_REVOKED)),
+        }
+    }
+}
+
+/// Who is sent away has nothing more to say: the connection ends with the answer.
+pub(super) fn sent_away(problem: Problem) -> Problem {
+    problem.with(CONNECTION, HeaderValue::from_static("close"))
+}
 
 impl FromRequestParts<Arc<Context>> for FromNode {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>().cloned().ok_or_else(challenge)?;
-        let ground = context.ground().ok_or(Problem::STATE_UNAVAILABLE)?;
-        let mut db = ground.database.begin().await?;
-        // Who is sent away has nothing more to say: the connection ends with the answer.
-        let refused = |problem: Problem| problem.with(CONNECTION, HeaderValue::from_static("close"));
-        match Node::admitted(&mut db, peer.node, &peer.serial).await? {
-            Some(State::Active) => Ok(Self(peer)),
-            Some(State::Suspended) => Err(refused(Problem::NODE_SUSPENDED)),
-            _ => Err(refused(Problem::NODE_REVOKED)),
-        }
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Context>) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Peer>();
+        let shown = peer.and_then(|peer| peer.certificate.clone());
+        shown.map(Self).ok_or_else(challenge)
+    }
+}
+
+/// Where a request comes from, as far as that is known.
+pub(super) struct From(pub(super) Option<IpAddr>);
+
+impl FromRequestParts<Arc<Context>> for From {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Context>) -> Result<Self, Problem> {
+        Ok(Self(parts.extensions.get::<Peer>().map(|peer| peer.address)))
+    }
+}
+
+/// What a path names; whatever can't be a name is nobody's.
+pub(super) struct Id(pub(super) String);
+
+impl FromRequestParts<Arc<Context>> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Context>) -> Result<Self, Problem> {
+        let path = parts.extract::<Path<String>>().await;
+        path.map(|Path(id)| Self(id)).map_err(|_| Problem::NOT_FOUND)
     }
 }
 
@@ -146,6 +200,13 @@ impl Page {
         self.limit.unwrap_or(100).clamp(1, LARGEST_PAGE)
     }
 
+    /// The cursor of a list whose entries are numbered.
+    pub(super) fn number(&self) -> Result<Option<i64>, Problem> {
+        let number = self.cursor.as_ref().map(|text| text.parse());
+        let number = number.transpose();
+        number.map_err(|_| Problem::INVALID.about("cursor is none of this list's"))
+    }
+
     pub(super) fn cursor(&self) -> &str {
         self.cursor.as_deref().unwrap_or_default()
     }
@@ -180,6 +241,35 @@ impl FromRequestParts<Arc<Context>> for Page {
             Some(0) => Err(Problem::INVALID.about("limit is at least 1")),
             Some(limit) if limit > LARGEST_PAGE => Err(Problem::INVALID.about("limit is at most 500")),
             _ => Ok(page),
+        }
+    }
+}
+
+/// How long an answer may wait for a change.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wait {
+    /// Seconds at most, 0 to 30.
+    #[param(maximum = 30)]
+    wait: Option<u32>,
+}
+
+impl Wait {
+    pub(super) fn seconds(&self) -> u32 {
+        self.wait.unwrap_or(0)
+    }
+}
+
+impl FromRequestParts<Arc<Context>> for Wait {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Context>) -> Result<Self, Problem> {
+        let wait = parts.extract::<Query<Wait>>().await;
+        let Query(wait) = wait.map_err(|error| Problem::INVALID.about(error.body_text()))?;
+        match wait.seconds() <= 30 {
+            true => Ok(wait),
+            false => Err(Problem::INVALID.about("wait is at most 30")),
         }
     }
 }

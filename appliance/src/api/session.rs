@@ -6,7 +6,7 @@ use hyper::header::RETRY_AFTER;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::request::{Body, LoggedIn, Standing};
+use super::request::{Body, From, LoggedIn, Standing};
 use crate::access::{Name, NewToken, Right, Role, Secret, Token, User};
 use crate::audit::{self, Deed};
 use crate::clock::Moment;
@@ -53,18 +53,26 @@ pub(super) struct Who {
 ))]
 pub(super) async fn create(
     standing: Standing,
+    From(from): From,
     Body(login): Body<Login>,
 ) -> Result<(StatusCode, Json<Session>), Problem> {
     let ground = standing.ground()?;
     let now = ground.clock.now();
-    if let Some(wait) = ground.attempts.wait(&login.name, now) {
+    // What is no user's name takes no room, and no time.
+    let Ok(name) = Name::try_from(login.name) else {
+        return Err(Problem::WRONG_CREDENTIALS);
+    };
+    if let Err(wait) = ground.attempts.begin(name.as_str(), from, now) {
         return Err(Problem::TOO_MANY_ATTEMPTS.with(RETRY_AFTER, wait.as_secs().max(1)));
     }
-    let known = User::named(&mut ground.database.begin().await?, &login.name).await?;
+    let known = User::named(&mut ground.database.begin().await?, name.as_str()).await?;
     let hash = known.as_ref().map(|(_, hash)| hash.clone());
     // A robot's is empty, and no password's.
     let right = ground.passwords.is(hash, login.password).await?;
     let mut db = ground.database.begin().await?;
+    // The password may have been changed while it was compared.
+    let still = User::named(&mut db, name.as_str()).await?;
+    let known = known.filter(|known| still.as_ref() == Some(known));
     let deed = |outcome| Deed {
         actor: known.as_ref().map_or("nobody", |(user, _)| &user.name),
         tenant: known.as_ref().and_then(|(user, _)| user.tenant.as_deref()),
@@ -73,10 +81,6 @@ pub(super) async fn create(
         outcome,
     };
     let Some((user, _)) = known.as_ref().filter(|_| right) else {
-        // What is no user's name takes no room.
-        if Name::try_from(login.name.clone()).is_ok() {
-            ground.attempts.wrong(&login.name, now);
-        }
         // Names that nobody has would fill the log at anybody's will.
         if known.is_some() {
             audit::record(&mut db, deed("refused"), now).await?;
@@ -84,7 +88,7 @@ pub(super) async fn create(
         db.commit().await.map_err(Error::from)?;
         return Err(Problem::WRONG_CREDENTIALS);
     };
-    ground.attempts.right(&login.name);
+    ground.attempts.right(name.as_str(), from);
     let (secret, new) = (Secret::new()?, NewToken::session(&user.id, now));
     let expires = new.expires;
     new.create(&mut db, &secret, now).await?;

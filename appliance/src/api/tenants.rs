@@ -1,13 +1,13 @@
 //! `/api/v1/tenants`.
 
 use axum::Json;
-use axum::extract::Path;
-use axum::response::{AppendHeaders, IntoResponse};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use hyper::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::request::{Body, LoggedIn, Matches, Page, Standing, etag};
+use super::once::Wish;
+use super::request::{Id, LoggedIn, Matches, Page, Standing, etag};
 use crate::access::{Name, Right};
 use crate::audit::{self, Deed};
 use crate::error::Error;
@@ -41,22 +41,22 @@ pub(super) async fn list(
 }
 
 /// Make a tenant
-#[utoipa::path(post, path = "/api/v1/tenants", tag = "tenants", request_body = NewTenant, responses(
+#[utoipa::path(post, path = "/api/v1/tenants", tag = "tenants", request_body = NewTenant,
+    params(("Idempotency-Key" = Option<String>, Header)), responses(
     (status = 201, body = Tenant),
     (status = 401, body = Document),
     (status = 403, body = Document),
     (status = 409, body = Document),
     (status = 422, body = Document),
 ))]
-pub(super) async fn create(
-    standing: Standing,
-    user: LoggedIn,
-    Body(new): Body<NewTenant>,
-) -> Result<impl IntoResponse, Problem> {
-    let user = user.may(Right::WriteTenants)?;
+pub(super) async fn create(standing: Standing, wish: Wish<NewTenant>) -> Result<Response, Problem> {
+    let (user, new, once) = (wish.user.may(Right::WriteTenants)?, wish.body, wish.once);
     let ground = standing.ground()?;
     let now = ground.clock.now();
-    let mut db = ground.database.begin().await?;
+    let mut db = standing.begin(&user).await?;
+    if let Some(answer) = once.answered(&mut db, &user, now).await? {
+        return Ok(answer);
+    }
     let tenant = Tenant::create(&mut db, new.name, now).await?;
     let deed = Deed {
         actor: &user.name,
@@ -66,12 +66,15 @@ pub(super) async fn create(
         outcome: "done",
     };
     audit::record(&mut db, deed, now).await?;
+    once.keep(&mut db, &user, now, StatusCode::CREATED, &tenant)
+        .await?;
     db.commit().await.map_err(Error::from)?;
     Ok((
         StatusCode::CREATED,
         AppendHeaders([etag(tenant.revision)]),
         Json(tenant),
-    ))
+    )
+        .into_response())
 }
 
 /// Read a tenant
@@ -84,7 +87,7 @@ pub(super) async fn create(
 pub(super) async fn read(
     standing: Standing,
     user: LoggedIn,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<impl IntoResponse, Problem> {
     let user = user.may(Right::ReadTenants)?;
     let mut db = standing.ground()?.database.begin().await?;
@@ -108,12 +111,12 @@ pub(super) async fn read(
 pub(super) async fn delete(
     standing: Standing,
     user: LoggedIn,
-    Path(id): Path<String>,
+    Id(id): Id,
     Matches(revision): Matches,
 ) -> Result<StatusCode, Problem> {
     let user = user.may(Right::WriteTenants)?;
     let ground = standing.ground()?;
-    let mut db = ground.database.begin().await?;
+    let mut db = standing.begin(&user).await?;
     let tenant = Tenant::find(&mut db, &user, &id)
         .await?
         .ok_or(Problem::NOT_FOUND)?;

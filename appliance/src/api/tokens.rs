@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::Path;
-use axum::response::{AppendHeaders, IntoResponse};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::request::{Body, LoggedIn, Page, Standing};
+use super::once::Wish;
+use super::request::{Id, LoggedIn, Page, Standing};
 use crate::access::{Name, Right, Rights, Role, Secret, Token, User};
 use crate::audit::{self, Deed};
 use crate::error::Error;
@@ -60,18 +60,17 @@ pub(super) async fn list(
 }
 
 /// Make a token, for oneself or for a robot
-#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken, responses(
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken,
+    params(("Idempotency-Key" = Option<String>, Header)), responses(
     (status = 201, body = Made),
     (status = 401, body = Document),
     (status = 403, body = Document, description = "The scope is wider than what the user may do"),
     (status = 404, body = Document, description = "There is no such robot"),
+    (status = 409, body = Document, description = "The Idempotency-Key was used before"),
     (status = 422, body = Document),
 ))]
-pub(super) async fn create(
-    standing: Standing,
-    LoggedIn(user): LoggedIn,
-    Body(new): Body<NewToken>,
-) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn create(standing: Standing, wish: Wish<NewToken>) -> Result<Response, Problem> {
+    let (LoggedIn(user), new, once) = (wish.user, wish.body, wish.once);
     // A token that makes tokens would outlive its own end.
     if !user.is_session {
         return Err(Problem::FORBIDDEN.about("Tokens are made by people, with a session."));
@@ -85,15 +84,20 @@ pub(super) async fn create(
     }
     let ground = standing.ground()?;
     let now = ground.clock.now();
-    let mut db = ground.database.begin().await?;
-    let owner = match new.owner {
-        None => user.id.clone(),
-        Some(id) if id == user.id => id,
+    let mut db = standing.begin(&user).await?;
+    // The secret is told once: whoever lost it makes another token.
+    if let Some(answer) = once.answered(&mut db, &user, now).await? {
+        return Ok(answer);
+    }
+    let (owner, tenant) = match new.owner {
+        None => (user.id.clone(), user.tenant.clone()),
+        Some(id) if id == user.id => (id, user.tenant.clone()),
         Some(_) if !user.may(Right::WriteUsers) => return Err(Problem::FORBIDDEN),
         Some(id) => {
             let robot = User::find(&mut db, &user, &id).await?;
             let robot = robot.filter(|robot| robot.role == Role::Robot);
-            robot.ok_or(Problem::NOT_FOUND)?.id
+            let robot = robot.ok_or(Problem::NOT_FOUND)?;
+            (robot.id, robot.tenant)
         }
     };
     let (secret, expires) = (Secret::new()?, now.after(DAY * u32::from(new.days)));
@@ -106,12 +110,13 @@ pub(super) async fn create(
     let id = made.create(&mut db, &secret, now).await?;
     let deed = Deed {
         actor: &user.name,
-        tenant: user.tenant.as_deref(),
+        tenant: tenant.as_deref(),
         action: "token.create",
         object: &id,
         outcome: "done",
     };
     audit::record(&mut db, deed, now).await?;
+    once.keep_secret(&mut db, &user, now).await?;
     db.commit().await.map_err(Error::from)?;
     let token = Token {
         id,
@@ -126,30 +131,34 @@ pub(super) async fn create(
         secret: secret.reveal().to_owned(),
         token,
     };
-    Ok((StatusCode::CREATED, Json(made)))
+    Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
 /// End a token at once
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens", params(("id" = String, Path)), responses(
     (status = 204),
     (status = 401, body = Document),
+    (status = 403, body = Document),
     (status = 404, body = Document),
 ))]
 pub(super) async fn delete(
     standing: Standing,
     LoggedIn(user): LoggedIn,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<StatusCode, Problem> {
     let ground = standing.ground()?;
-    let mut db = ground.database.begin().await?;
+    let mut db = standing.begin(&user).await?;
     let own = !user.may(Right::WriteUsers);
-    if !Token::is_seen(&mut db, &user, own, &id).await? {
-        return Err(Problem::NOT_FOUND);
+    let tenant = Token::tenant_of(&mut db, &user, own, &id).await?;
+    let tenant = tenant.ok_or(Problem::NOT_FOUND)?;
+    // A program ends itself, and no other.
+    if own && !user.is_session && user.token != id {
+        return Err(Problem::FORBIDDEN);
     }
     Token::revoke(&mut db, &id).await?;
     let deed = Deed {
         actor: &user.name,
-        tenant: user.tenant.as_deref(),
+        tenant: tenant.as_deref(),
         action: "token.delete",
         object: &id,
         outcome: "done",

@@ -1,15 +1,15 @@
 //! `/api/v1/users`.
 
 use axum::Json;
-use axum::extract::Path;
-use axum::response::{AppendHeaders, IntoResponse};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use hyper::StatusCode;
 use serde::Deserialize;
 use sqlx::{Sqlite, Transaction};
 use utoipa::ToSchema;
 
-use super::request::{Body, LoggedIn, Matches, Page, Standing, etag};
-use crate::access::{Name, Password, Principal, Right, Role, User, UserChange};
+use super::once::Wish;
+use super::request::{Body, Id, LoggedIn, Matches, Page, Standing, etag};
+use crate::access::{Name, Password, Principal, Right, Rights, Role, User, UserChange};
 use crate::audit::{self, Deed};
 use crate::clock::Moment;
 use crate::error::{Error, Kind};
@@ -57,19 +57,16 @@ pub(super) async fn list(
 }
 
 /// Make a user
-#[utoipa::path(post, path = "/api/v1/users", tag = "users", request_body = NewUser, responses(
+#[utoipa::path(post, path = "/api/v1/users", tag = "users", request_body = NewUser,
+    params(("Idempotency-Key" = Option<String>, Header)), responses(
     (status = 201, body = User),
     (status = 401, body = Document),
     (status = 403, body = Document),
     (status = 409, body = Document),
     (status = 422, body = Document),
 ))]
-pub(super) async fn create(
-    standing: Standing,
-    user: LoggedIn,
-    Body(new): Body<NewUser>,
-) -> Result<impl IntoResponse, Problem> {
-    let user = user.may(Right::WriteUsers)?;
+pub(super) async fn create(standing: Standing, wish: Wish<NewUser>) -> Result<Response, Problem> {
+    let (user, new, once) = (wish.user.may(Right::WriteUsers)?, wish.body, wish.once);
     let ground = standing.ground()?;
     let tenant = new.tenant.or_else(|| user.tenant.clone());
     if !user.sees(tenant.as_deref()) {
@@ -83,7 +80,10 @@ pub(super) async fn create(
         (_, Some(password)) => Some(ground.passwords.hash(fine(password)?).await?),
     };
     let now = ground.clock.now();
-    let mut db = ground.database.begin().await?;
+    let mut db = standing.begin(&user).await?;
+    if let Some(answer) = once.answered(&mut db, &user, now).await? {
+        return Ok(answer);
+    }
     let new = crate::access::NewUser {
         name: new.name,
         role: new.role,
@@ -97,12 +97,14 @@ pub(super) async fn create(
             _ => Problem::from(error),
         })?;
     record(&mut db, &user, "user.create", &made, now).await?;
+    once.keep(&mut db, &user, now, StatusCode::CREATED, &made).await?;
     db.commit().await.map_err(Error::from)?;
     Ok((
         StatusCode::CREATED,
         AppendHeaders([etag(made.revision)]),
         Json(made),
-    ))
+    )
+        .into_response())
 }
 
 /// Read a user
@@ -115,7 +117,7 @@ pub(super) async fn create(
 pub(super) async fn read(
     standing: Standing,
     user: LoggedIn,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<impl IntoResponse, Problem> {
     let user = user.may(Right::ReadUsers)?;
     let mut db = standing.ground()?.database.begin().await?;
@@ -138,7 +140,7 @@ pub(super) async fn read(
 pub(super) async fn change(
     standing: Standing,
     user: LoggedIn,
-    Path(id): Path<String>,
+    Id(id): Id,
     Matches(revision): Matches,
     Body(patch): Body<UserPatch>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -148,7 +150,7 @@ pub(super) async fn change(
         Some(password) => Some(ground.passwords.hash(fine(password)?).await?),
         None => None,
     };
-    let mut db = ground.database.begin().await?;
+    let mut db = standing.begin(&user).await?;
     let found = User::find(&mut db, &user, &id).await?.ok_or(Problem::NOT_FOUND)?;
     grantable(&user, found.role, found.tenant.is_some())?;
     let role = patch.role.unwrap_or(found.role);
@@ -181,12 +183,12 @@ pub(super) async fn change(
 pub(super) async fn delete(
     standing: Standing,
     user: LoggedIn,
-    Path(id): Path<String>,
+    Id(id): Id,
     Matches(revision): Matches,
 ) -> Result<StatusCode, Problem> {
     let user = user.may(Right::WriteUsers)?;
     let ground = standing.ground()?;
-    let mut db = ground.database.begin().await?;
+    let mut db = standing.begin(&user).await?;
     let found = User::find(&mut db, &user, &id).await?.ok_or(Problem::NOT_FOUND)?;
     grantable(&user, found.role, found.tenant.is_some())?;
     keep_one(&mut db, &found, false).await?;
@@ -211,7 +213,11 @@ fn grantable(user: &Principal, role: Role, in_tenant: bool) -> Result<(), Proble
         return Err(Problem::INVALID.about(reason));
     }
     // A robot may do what its tokens say, and these never say more than whoever makes them may do.
-    match role == Role::Robot || role.rights().within(user.rights) {
+    let most = match in_tenant {
+        true => Rights::of_tenants(),
+        false => Rights::all(),
+    };
+    match role == Role::Robot || role.rights().and(most).within(user.rights) {
         true => Ok(()),
         false => Err(Problem::FORBIDDEN.about("The role may do more than this session or token.")),
     }

@@ -1,25 +1,29 @@
-//! Which node is at the other end of a connection, by the certificate that it showed there.
+//! Who is at the other end of a connection.
+
+use std::net::IpAddr;
 
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
-use uuid::Uuid;
 
-use crate::authority::node_of;
+use crate::authority::NodeCertificate;
 
-/// A node that showed a certificate of our authority. Whether it is still one of ours is asked at each request.
+/// Where a connection comes from, and who it says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// The node.
-    pub node: Uuid,
-    /// The certificate's number.
-    pub serial: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// The certificate of our authority that was shown, by a node. Whether it is still one of ours is asked at each request.
+    pub certificate: Option<NodeCertificate>,
 }
 
 impl Peer {
-    /// The node at the other end, if there is one.
-    pub fn of(stream: &TlsStream<TcpStream>) -> Option<Self> {
+    /// The one at the other end.
+    pub fn of(stream: &TlsStream<TcpStream>, address: IpAddr) -> Self {
         let (_, connection) = stream.get_ref();
-        let (node, serial) = node_of(connection.peer_certificates()?.first()?)?;
-        Some(Self { node, serial })
+        let shown = connection.peer_certificates().and_then(<[_]>::first);
+        Self {
+            address,
+            certificate: shown.and_then(NodeCertificate::read),
+        }
     }
 }

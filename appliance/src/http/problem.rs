@@ -79,6 +79,17 @@ problems! {
     /// Too many wrong guesses.
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS, "too-many-attempts", "Too many wrong attempts",
         "Wait as long as the Retry-After header field says.";
+    /// Too many nodes wait for a decision.
+    TOO_MANY_WAIT = TOO_MANY_REQUESTS, "too-many-wait", "Too many wait for a decision",
+        "Have an administrator decide about those that wait.";
+    /// A node has too many tasks before it.
+    TOO_MANY_TASKS = TOO_MANY_REQUESTS, "too-many-tasks", "The node has too many tasks before it",
+        "Wait until some have ended, or cancel them.";
+    /// A task, or whatever else has its end, has come to it.
+    ENDED = CONFLICT, "ended", "It has ended", "Nothing is left to stop.";
+    /// The same key was used for something else, or for what is told once.
+    KEY_REUSED = CONFLICT, "idempotency-key-reused", "The Idempotency-Key was used before",
+        "It was used for another request, or for one whose answer holds a secret, which is told once.";
     /// The name is in use.
     CONFLICT = CONFLICT, "conflict", "The name is in use, or the resource is", "Choose another name, or remove what uses it.";
     /// The body is no JSON of the right shape.
@@ -162,6 +173,10 @@ impl From<Error> for Problem {
             }
             Kind::Changed => Self::PRECONDITION_FAILED,
             Kind::StateFull => Self::STATE_FULL,
+            Kind::StateReadOnly | Kind::StateCorrupt | Kind::StateMissing => {
+                log::error(error.chain());
+                Self::STATE_UNAVAILABLE
+            }
             _ => {
                 log::error(error.chain());
                 Self::INTERNAL

@@ -1,10 +1,15 @@
 //! What a connector with a state directory works on: its database, and what goes with it.
 
+use tokio::sync::watch;
+
 use crate::access::{Attempts, Passwords};
 use crate::clock::Clock;
+use crate::configuration::{Own, Settings};
 use crate::database::Database;
+use crate::enrolment::Link;
 use crate::error::Result;
-use crate::node::{News, Seen};
+use crate::event::Events;
+use crate::node::{News, Nudges, Seen};
 use crate::setup::Setup;
 use crate::store::Store;
 
@@ -23,6 +28,14 @@ pub struct Ground {
     pub setup: Setup,
     /// On a server: when its nodes were last heard of.
     pub seen: Seen,
+    /// On a server: wakes the requests in which its nodes wait for news.
+    pub nudges: Nudges,
+    /// What changes while somebody looks.
+    pub events: Events,
+    /// On a node: how it gets on with its server.
+    pub link: Link,
+    /// The connector's own settings.
+    pub settings: watch::Sender<Settings>,
 }
 
 impl Ground {
@@ -39,13 +52,18 @@ impl Ground {
     /// # Errors
     /// It can't be used.
     pub async fn on(database: Database) -> Result<Self> {
+        let own = Own::read(&mut database.begin().await?).await?;
         Ok(Self {
             setup: Setup::of(&database).await?,
+            settings: watch::Sender::new(own.settings),
             database,
             clock: Clock::default(),
             passwords: Passwords::default(),
             attempts: Attempts::default(),
             seen: Seen::default(),
+            nudges: Nudges::default(),
+            events: Events::default(),
+            link: Link::default(),
         })
     }
 

@@ -1,0 +1,161 @@
+//! What a node keeps of its enrolment.
+
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use rcgen::{CertificateParams, KeyPair};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde::{Deserialize, Serialize};
+use sqlx::{Sqlite, Transaction};
+use uuid::Uuid;
+
+use super::Enrolment;
+use crate::authority::{KeyDigest, NodeCertificate};
+use crate::client::Client;
+use crate::clock::Moment;
+use crate::database;
+use crate::error::{Error, Kind, Result};
+use crate::node::State;
+use crate::service::Ground;
+
+const SETTING: &str = "enrolment";
+
+/// A node's enrolment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) server: SocketAddr,
+    /// Keys by which the server is known.
+    pub(super) authorities: Vec<KeyDigest>,
+    pub(super) node: Uuid,
+    /// Asks how the request stands.
+    pub(super) poll: String,
+    pub(super) key: Key,
+    pub(super) state: State,
+    /// DER, base64.
+    pub(super) certificate: Option<String>,
+    pub(super) counter: i64,
+    /// That of a next number that was asked for and not answered.
+    pub(super) nonce: Option<String>,
+    /// The key of a next certificate that was asked for and not answered.
+    pub(super) next: Option<Key>,
+}
+
+/// A private key: PKCS#8, base64.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Key(String);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+fn damaged() -> Error {
+    Error::new(Kind::StateCorrupt, SETTING, "is damaged")
+}
+
+impl Key {
+    pub(super) fn new() -> Result<Self> {
+        let failed = |error| Error::new(Kind::Identity, SETTING, "cannot make a key").because(error);
+        let key = KeyPair::generate().map_err(failed)?;
+        Ok(Self(BASE64_STANDARD.encode(key.serialize_der())))
+    }
+
+    fn pair(&self) -> Result<KeyPair> {
+        let bytes = BASE64_STANDARD.decode(&self.0);
+        let der = PrivatePkcs8KeyDer::from(bytes.map_err(|error| damaged().because(error))?);
+        KeyPair::try_from(&der).map_err(|error| damaged().because(error))
+    }
+
+    /// What people compare.
+    pub(super) fn fingerprint(&self) -> Result<KeyDigest> {
+        Ok(KeyDigest::of_key(&self.pair()?))
+    }
+
+    /// A request for a certificate (PKCS#10) in DER, base64.
+    pub(super) fn request(&self) -> Result<String> {
+        let pair = self.pair()?;
+        let request =
+            CertificateParams::new(Vec::new()).and_then(|template| template.serialize_request(&pair));
+        let failed = |error| Error::new(Kind::Identity, SETTING, "cannot make a request").because(error);
+        Ok(BASE64_STANDARD.encode(request.map_err(failed)?.der()))
+    }
+
+    fn private(&self) -> Result<PrivateKeyDer<'static>> {
+        let bytes = BASE64_STANDARD.decode(&self.0);
+        Ok(PrivateKeyDer::Pkcs8(
+            bytes.map_err(|error| damaged().because(error))?.into(),
+        ))
+    }
+}
+
+impl Kept {
+    pub(super) async fn read(db: &mut Transaction<'_, Sqlite>) -> Result<Option<Self>> {
+        let text = database::setting(db, SETTING).await?;
+        let kept = text.map(|text| serde_json::from_str(&text)).transpose();
+        kept.map_err(|error| damaged().because(error))
+    }
+
+    pub(super) async fn write(&self, db: &mut Transaction<'_, Sqlite>) -> Result<()> {
+        let text = serde_json::to_string(self)
+            .map_err(|error| Error::new(Kind::Malformed, SETTING, "cannot be kept").because(error))?;
+        database::set(db, SETTING, &text).await
+    }
+
+    pub(super) async fn forget(db: &mut Transaction<'_, Sqlite>) -> Result<()> {
+        database::unset(db, SETTING).await
+    }
+
+    /// Writes it, if nothing has changed it since it was read as `before`.
+    ///
+    /// # Errors
+    /// [`Kind::Changed`].
+    pub(super) async fn keep(&self, ground: &Ground, before: &Self) -> Result<()> {
+        let mut db = ground.database.begin().await?;
+        if Self::read(&mut db).await?.as_ref() != Some(before) {
+            return Err(Error::new(
+                Kind::Changed,
+                SETTING,
+                "has changed since it was read",
+            ));
+        }
+        self.write(&mut db).await?;
+        Ok(db.commit().await?)
+    }
+
+    fn certificate(&self) -> Result<Option<CertificateDer<'static>>> {
+        let bytes = self.certificate.as_ref().map(|text| BASE64_STANDARD.decode(text));
+        let bytes = bytes.transpose().map_err(|error| damaged().because(error))?;
+        Ok(bytes.map(CertificateDer::from))
+    }
+
+    /// From when until when its certificate is good.
+    pub(super) fn validity(&self) -> Result<Option<(Moment, Moment)>> {
+        let Some(certificate) = self.certificate()? else {
+            return Ok(None);
+        };
+        let says = NodeCertificate::read(&certificate).ok_or_else(damaged)?;
+        Ok(Some((says.begins, says.expires)))
+    }
+
+    pub(super) fn client(&self) -> Result<Client> {
+        let own = match self.certificate()? {
+            Some(certificate) => Some((certificate, self.key.private()?)),
+            None => None,
+        };
+        Client::new(self.server, self.authorities.clone(), own)
+    }
+
+    pub(super) fn told(&self, spoken: Option<Moment>, trouble: Option<String>) -> Result<Enrolment> {
+        Ok(Enrolment {
+            server: self.server.to_string(),
+            node: self.node.to_string(),
+            state: self.state,
+            fingerprint: self.key.fingerprint()?.to_string(),
+            expires: self.validity()?.map(|(_, expires)| expires),
+            spoken,
+            trouble,
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! A node that was taken in: who it is at each request, its signs of life, and its next certificate.
+
+use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, Sqlite, Transaction};
+use utoipa::ToSchema;
+
+use super::{HEARTBEAT, News, Node, State};
+use crate::authority::{Authority, KeyDigest, NodeCertificate};
+use crate::clock::Moment;
+use crate::configuration::{Push, Report};
+use crate::error::Result;
+use crate::task::Order;
+
+/// Numbers above are none that was agreed on, whoever tells them.
+const HIGHEST: i64 = 1 << 53;
+
+/// A sign of life.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat {
+    /// The number that was last agreed on.
+    #[schema(minimum = 0)]
+    pub counter: i64,
+    /// Whether the next one is wanted.
+    pub advance: bool,
+    /// Made anew for each next number, and the same where an answer was lost.
+    #[schema(max_length = 64)]
+    pub nonce: String,
+    /// The program's version.
+    #[schema(max_length = 64)]
+    pub version: String,
+    /// The configuration in effect.
+    pub configuration: Report,
+    /// How long the server may wait for news before it answers, in milliseconds.
+    #[schema(maximum = 30000)]
+    pub wait: u32,
+}
+
+/// The answer to a sign of life.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Beat {
+    /// The number that is agreed on now.
+    pub counter: i64,
+    /// Milliseconds from one heartbeat to the next.
+    pub interval: u64,
+    /// The keys by which the node is to know its server from now on.
+    pub authorities: Vec<KeyDigest>,
+    /// What is to be in effect, where that is news.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Push>,
+    /// What the node has to do.
+    #[serde(default)]
+    pub tasks: Vec<Order>,
+}
+
+/// What became of a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// It is taken, with this number.
+    Taken(i64),
+    /// It is taken; the number is one that the server had forgotten, for its state is older than the node's.
+    Ahead(i64),
+    /// The number is one of the past: the node is suspended.
+    Past,
+}
+
+/// Lets a node in by a certificate that was made for it.
+pub(super) async fn know(db: &mut Transaction<'_, Sqlite>, certificate: &NodeCertificate) -> Result<()> {
+    let node = certificate.node.to_string();
+    let statement = "INSERT INTO certificates (serial, number, node, key, begins, expires) VALUES ($1, \
+         (SELECT COALESCE(MAX(number), 0) + 1 FROM certificates WHERE node = $2), $2, $3, $4, $5)";
+    sqlx::query(statement)
+        .bind(&certificate.serial)
+        .bind(&node)
+        .bind(certificate.key.to_string())
+        .bind(certificate.begins.0)
+        .bind(certificate.expires.0)
+        .execute(&mut **db)
+        .await?;
+    sqlx::query("UPDATE nodes SET expires = $1 WHERE id = $2")
+        .bind(certificate.expires.0)
+        .bind(&node)
+        .execute(&mut **db)
+        .await?;
+    Ok(())
+}
+
+impl Node {
+    /// The state of a node that shows a certificate; nothing if it is none by which it is let in now. With the first use of the
+    /// certificate that it was given last, the one before is void.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn admit(
+        db: &mut Transaction<'_, Sqlite>,
+        shown: &NodeCertificate,
+        now: Moment,
+    ) -> Result<Option<State>> {
+        if now >= shown.expires {
+            return Ok(None);
+        }
+        let node = shown.node.to_string();
+        let statement = "SELECT state, (SELECT MAX(begins) FROM certificates WHERE node = id) AS newest, \
+                         (SELECT MAX(number) FROM certificates WHERE node = id) AS last, \
+                         (SELECT COUNT(*) FROM certificates WHERE node = id) AS many, \
+                         (SELECT number FROM certificates WHERE node = id AND serial = $2) AS number \
+                         FROM nodes WHERE id = $1";
+        let row = sqlx::query(statement)
+            .bind(&node)
+            .bind(&shown.serial)
+            .fetch_optional(&mut **db)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let state: State = row.get::<String, _>("state").parse()?;
+        let number: Option<i64> = row.get("number");
+        let is_the_last = number.is_some() && number == row.get("last");
+        // Our authority made it after all that we know of: our state is a backup's.
+        let newest: Option<i64> = row.get("newest");
+        let is_forgotten = number.is_none() && newest.is_some_and(|newest| shown.begins.0 > newest);
+        if number.is_none() && !is_forgotten {
+            return Ok((state == State::Revoked).then_some(state));
+        }
+        if is_forgotten {
+            know(db, shown).await?;
+        }
+        if is_forgotten || (is_the_last && row.get::<i64, _>("many") > 1) {
+            sqlx::query("DELETE FROM certificates WHERE node = $1 AND serial <> $2")
+                .bind(&node)
+                .bind(&shown.serial)
+                .execute(&mut **db)
+                .await?;
+            sqlx::query("UPDATE nodes SET key = $1 WHERE id = $2")
+                .bind(shown.key.to_string())
+                .bind(&node)
+                .execute(&mut **db)
+                .await?;
+        }
+        Ok(Some(state))
+    }
+
+    /// Notes a sign of life.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn beat(
+        db: &mut Transaction<'_, Sqlite>,
+        id: &str,
+        sign: &Heartbeat,
+        news: News<'_>,
+    ) -> Result<Sign> {
+        let row = sqlx::query("SELECT counter, nonce, version FROM nodes WHERE id = $1")
+            .bind(id)
+            .fetch_one(&mut **db)
+            .await?;
+        let (counter, nonce, version): (i64, String, String) =
+            (row.get("counter"), row.get("nonce"), row.get("version"));
+        let ahead = sign.counter > counter && sign.counter < HIGHEST;
+        let next = match (sign.advance, sign.counter) {
+            (false, told) if told == counter || ahead => (told, nonce.clone()),
+            (true, told) if told == counter || ahead => (told + 1, sign.nonce.clone()),
+            // The answer to the same question was lost.
+            (true, told) if told == counter - 1 && sign.nonce == nonce => (counter, nonce.clone()),
+            _ => {
+                let reason = format!(
+                    "it came back with number {} where {counter} was agreed on: it was reverted to a snapshot, or there are two of it",
+                    sign.counter
+                );
+                let statement = "UPDATE nodes SET state = $1, reason = $2, revision = revision + 1 \
+                                 WHERE id = $3 AND state = 'ACTIVE'";
+                sqlx::query(statement)
+                    .bind(State::Suspended.as_str())
+                    .bind(reason)
+                    .bind(id)
+                    .execute(&mut **db)
+                    .await?;
+                return Ok(Sign::Past);
+            }
+        };
+        if next != (counter, nonce) || sign.version != version {
+            sqlx::query("UPDATE nodes SET seen = $1, counter = $2, nonce = $3, version = $4 WHERE id = $5")
+                .bind(news.now.0)
+                .bind(next.0)
+                .bind(&next.1)
+                .bind(&sign.version)
+                .bind(id)
+                .execute(&mut **db)
+                .await?;
+        }
+        news.seen.note(id, news.now);
+        Ok(match ahead {
+            true => Sign::Ahead(next.0),
+            false => Sign::Taken(next.0),
+        })
+    }
+
+    /// The next certificate, for a request (base64), in DER, base64. The one in use stays good until it is used.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Malformed`] for what is no request.
+    pub async fn renew(
+        &self,
+        db: &mut Transaction<'_, Sqlite>,
+        authority: &Authority,
+        shown: &NodeCertificate,
+        request: &str,
+        now: Moment,
+    ) -> Result<String> {
+        // Asked for twice, the one that was lost is void.
+        sqlx::query("DELETE FROM certificates WHERE node = $1 AND serial <> $2")
+            .bind(&self.id)
+            .bind(&shown.serial)
+            .execute(&mut **db)
+            .await?;
+        self.certify(db, authority, request, now).await
+    }
+}
+
+impl Beat {
+    /// With a number, and no news.
+    pub fn new(counter: i64, authorities: Vec<KeyDigest>) -> Self {
+        Self {
+            counter,
+            interval: u64::try_from(HEARTBEAT.as_millis()).unwrap_or(u64::MAX),
+            authorities,
+            configuration: None,
+            tasks: Vec::new(),
+        }
+    }
+}
