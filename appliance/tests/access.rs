@@ -261,7 +261,11 @@ async fn a_tenant_sees_its_own_and_makes_nobody_who_may_do_more() {
         .post(&admin_a, "/api/v1/users", &user("tenant-user", None))
         .await;
     assert_eq!((made.status, &made.body["tenant"]), (201, &json!(a)));
-    assert_eq!(own.get(&admin_a, "/api/v1/tenants").await.status, 403);
+    let tenants = own.get(&admin_a, "/api/v1/tenants").await;
+    assert_eq!(tenants.body.as_array().unwrap().len(), 1);
+    assert_eq!(tenants.body[0]["id"], json!(a));
+    let auditor = json!({ "name": "a-auditor", "role": "auditor", "password": PASSWORD });
+    assert_eq!(own.post(&admin_a, "/api/v1/users", &auditor).await.status, 201);
     let worker = own.log_in("x").await;
     assert_eq!(own.get(&worker, "/api/v1/users").await.status, 403);
 
@@ -428,7 +432,16 @@ async fn the_api_s_own_description_has_every_route_and_every_route_answers_as_de
     let (mut routes, mut names) = (0, HashSet::new());
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
-            let target = path.replace("{id}", "none");
+            routes += 1;
+            assert!(
+                names.insert(operation["operationId"].to_string()),
+                "{method} {path}"
+            );
+            // An answer without end.
+            if path == "/api/v1/events" {
+                continue;
+            }
+            let target = path.replace("{id}", "none").replace("{scope}", "none");
             let answer = own
                 .ask(
                     &root,
@@ -444,12 +457,7 @@ async fn the_api_s_own_description_has_every_route_and_every_route_answers_as_de
                 "{method} {path}: {}",
                 answer.status
             );
-            routes += 1;
-            assert!(
-                names.insert(operation["operationId"].to_string()),
-                "{method} {path}"
-            );
         }
     }
-    assert_eq!(routes, 25);
+    assert_eq!(routes, 43);
 }
