@@ -178,7 +178,10 @@ async fn enrolled(state: &Path) -> (Listening, Following, String) {
     assert_eq!(server.approve(&id, &fingerprint.to_lowercase()).await, 200);
     assert_eq!(server.approve(&id, fingerprint).await, 409, "once");
     node.wait_for("ACTIVE").await;
-    server.wait_for(&id, |node| node["status"] == "LIVE").await;
+    let first = server.wait_for(&id, |node| node["status"] == "LIVE").await;
+    // With its second heartbeat the node has written down what the first agreed on.
+    server.own.advance(Duration::from_secs(1));
+    server.wait_for(&id, |node| node["seen"] != first["seen"]).await;
     (server, node, id)
 }
 
