@@ -73,7 +73,8 @@ impl From<Hostname> for String {
     }
 }
 
-fn is_label(label: &str) -> bool {
+/// Whether it is one part of a name between its dots.
+pub(crate) fn is_label(label: &str) -> bool {
     (1..=LONGEST_LABEL).contains(&label.len())
         && !label.starts_with('-')
         && !label.ends_with('-')

@@ -28,6 +28,7 @@
 //! | [`authority`], [`node`], [`cloud`] | on the server: who its nodes are, and how it knows them |
 //! | [`enrolment`], [`client`], `work` | on a node: its server, how it knows that, and what it does for it |
 //! | [`configuration`], [`task`], [`event`] | what nodes are to be like, what they have to do, and what changes meanwhile |
+//! | [`endpoint`], [`resolver`] | where others are reached; names to addresses |
 //! | [`database`], [`clock`] | what is kept in tables; what time it is |
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
@@ -47,6 +48,7 @@ pub mod command;
 pub mod configuration;
 pub mod database;
 pub mod digest;
+pub mod endpoint;
 pub mod enrolment;
 pub mod entropy;
 pub mod error;
@@ -60,6 +62,7 @@ pub mod log;
 pub mod machine;
 pub mod node;
 pub mod product;
+pub mod resolver;
 pub mod role;
 pub mod service;
 pub mod setup;
