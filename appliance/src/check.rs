@@ -47,6 +47,8 @@ pub const IDENTITY: &str = "identity";
 pub const NETWORK: &str = "network";
 /// The OVF environment and the properties in it.
 pub const ENVIRONMENT: &str = "environment";
+/// The time.
+pub const CLOCK: &str = "clock";
 /// The kernel's drivers.
 pub const MODULES: &str = "modules";
 /// The service process itself, as PID 1 sees it.

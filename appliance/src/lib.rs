@@ -30,6 +30,7 @@
 //! | [`configuration`], [`task`], [`event`] | what nodes are to be like, what they have to do, and what changes meanwhile |
 //! | [`endpoint`], [`resolver`] | where others are reached; names to addresses |
 //! | [`database`], [`clock`] | what is kept in tables; what time it is |
+//! | [`timekeeping`] | whether that is right, and setting it where it is the machine's own |
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
 //! | [`check`], [`role`], [`hostname`] | words that all of them use |
@@ -70,4 +71,5 @@ pub mod store;
 mod sys;
 pub mod task;
 pub mod tenant;
+pub mod timekeeping;
 mod work;

@@ -12,6 +12,7 @@ use image::slot::Slot;
 use serde::{Deserialize, Serialize};
 
 use crate::check::Check;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result};
 use crate::file;
 use crate::hostname::Hostname;
@@ -52,6 +53,12 @@ pub struct Machine {
     /// Name servers, from properties or DHCP.
     #[serde(default)]
     pub name_servers: Vec<IpAddr>,
+    /// Time servers, from properties or DHCP.
+    #[serde(default)]
+    pub ntp_servers: Vec<Endpoint>,
+    /// The machine's clock is the service's to set: PID 1 says so, and nothing else may.
+    #[serde(default)]
+    pub own_clock: bool,
     /// Its state disk.
     #[serde(default)]
     pub state: StateDisk,

@@ -65,6 +65,7 @@ pub fn run(options: &Options) -> Result<()> {
 async fn serve(options: &Options) -> Result<()> {
     let heartbeat = options.heartbeat.map(Heartbeat::open).transpose()?;
     let context = Context::open(options.role, &options.state, options.machine.clone())?;
+    context.raise_time();
     let context = Arc::new(context.with_ground().await);
     let server = Server {
         tls: context.tls()?,
@@ -85,6 +86,7 @@ async fn serve(options: &Options) -> Result<()> {
     if context.role() != Role::Server {
         tokio::spawn(crate::enrolment::follow(Arc::clone(&context)));
     }
+    tokio::spawn(crate::timekeeping::run(Arc::clone(&context)));
     if let Some(fault) = options.fault {
         tokio::spawn(fault.strike());
     }
@@ -108,6 +110,7 @@ async fn serve(options: &Options) -> Result<()> {
         ground.nudges.wake_all();
     }
     let _ = server.await;
+    context.keep_time();
     if let Some(ground) = context.ground() {
         ground.database.close().await;
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/lock                            held by the one process that uses the directory
 //! DIR/boots                           starts of this machine, in decimal
+//! DIR/clock                           seconds since 1970 when an appliance last told, in decimal
 //! DIR/last-start.json                 what an appliance was last time, by PID 1
 //! DIR/identity/{instance-id,key.pem,cert.pem}
 //! ```

@@ -107,6 +107,8 @@ fn metrics_count_requests_by_our_routes_alone() {
         "vcc_http_requests_total{route=\"/healthz\",status=\"200\"} 1",
         "vcc_http_requests_total{route=\"other\",status=\"503\"} 1",
         "vcc_check_status{name=\"state-disk\"} 0",
+        "vcc_check_status{name=\"clock\"} 0",
+        "vcc_clock_synchronized 0",
     ] {
         assert!(text.lines().any(|own| own == line), "{line} is not in\n{text}");
     }

@@ -11,11 +11,13 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use time::OffsetDateTime;
 
 use crate::check::Check;
 use crate::file;
 use crate::product::PROGRAM_VERSION;
 use crate::service::{Context, View};
+use crate::timekeeping;
 
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -34,6 +36,7 @@ fn registry(context: &Context) -> Registry {
     process(&mut registry, context);
     supervisor(&mut registry, context);
     machine(&mut registry, &view);
+    clock(&mut registry, context);
     connections(&mut registry, context);
     registry.register(
         "vcc_check_status",
@@ -105,6 +108,28 @@ fn machine(registry: &mut Registry, view: &View) {
             "vcc_state_size_bytes",
             "Room for the state",
             ConstGauge::new(space.total),
+        );
+    }
+}
+
+fn clock(registry: &mut Registry, context: &Context) {
+    let status = context.timekeeping().status();
+    let state = status.state(OffsetDateTime::now_utc());
+    registry.register(
+        "vcc_clock_synchronized",
+        "1 while the clock was compared with a source and is within half a second of it",
+        ConstGauge::new(u64::from(state == timekeeping::State::Synchronized)),
+    );
+    if let Some(last) = status.last() {
+        registry.register(
+            "vcc_clock_offset_seconds",
+            "What the clock lacked when it was last compared",
+            ConstGauge::new(last.offset.as_seconds_f64()),
+        );
+        registry.register(
+            "vcc_clock_compared_timestamp_seconds",
+            "When the clock was last compared",
+            ConstGauge::new(last.at.unix_timestamp()),
         );
     }
 }

@@ -15,6 +15,7 @@
 //! | `degraded address=A fingerprint=F failed=C,C` | likewise, but the checks C fail |
 //! | `set-up code=C` | the connector is not set up; a person who reads this sets it up |
 //! | `check name=C status=S reason="R"` | a check came out otherwise than before |
+//! | `clock stepped by=S source="N"` | the clock was set, by S seconds |
 //! | `service exited cause=C restarts=N` | the service died and is started again |
 //! | `power action=poweroff\|reboot\|halt` | the machine ends |
 //! | `state unmounted` | the state disk is clean |

@@ -244,13 +244,23 @@ impl Network {
 
     /// Name servers that DHCP named.
     pub fn name_servers(&self) -> Vec<IpAddr> {
-        let leases = self.links.values().filter_map(|link| match &link.method {
-            Method::Dhcp { lease, .. } => lease.as_ref(),
-            _ => None,
-        });
-        leases
+        self.leases()
             .flat_map(|lease| lease.name_servers.iter().copied().map(IpAddr::from))
             .collect()
+    }
+
+    /// Time servers that DHCP named.
+    pub fn ntp_servers(&self) -> Vec<IpAddr> {
+        self.leases()
+            .flat_map(|lease| lease.ntp_servers.iter().copied().map(IpAddr::from))
+            .collect()
+    }
+
+    fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.links.values().filter_map(|link| match &link.method {
+            Method::Dhcp { lease, .. } => lease.as_ref(),
+            _ => None,
+        })
     }
 
     /// The check `network`.

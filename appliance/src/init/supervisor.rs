@@ -8,6 +8,7 @@
 //! signals ─┘                          └─► machine.json, consoles
 //! ```
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ use crate::log;
 use crate::machine::{self, Beat, Machine};
 use crate::product::Product;
 use crate::role::Role;
+use crate::timekeeping::NTP_PORT;
 
 /// Time between two feedings of the watchdogs.
 const FEED: Duration = Duration::from_secs(5);
@@ -400,10 +402,11 @@ impl Supervisor {
             checks.push(check.clone());
         }
         checks.extend(network.map(Network::check).or(self.network_failure.clone()));
-        let mut name_servers = Vec::new();
+        let (mut name_servers, mut ntp_servers) = (Vec::new(), Vec::new());
         if let Environment::Known(findings) = &self.environment {
             checks.push(findings.check.clone());
             name_servers.clone_from(&findings.settings.name_servers);
+            ntp_servers.clone_from(&findings.settings.ntp_servers);
         } else {
             checks.push(Check::fail(
                 check::ENVIRONMENT,
@@ -413,6 +416,11 @@ impl Supervisor {
         }
         if name_servers.is_empty() {
             name_servers = network.map(Network::name_servers).unwrap_or_default();
+        }
+        if ntp_servers.is_empty() {
+            let named = network.map(Network::ntp_servers).unwrap_or_default();
+            let endpoint = |address| SocketAddr::new(address, NTP_PORT).into();
+            ntp_servers = named.into_iter().map(endpoint).collect();
         }
         checks.extend(self.modules.clone());
         if self.service.deaths() > 0 {
@@ -426,6 +434,8 @@ impl Supervisor {
             on_trial: self.cmdline.on_trial,
             addresses: network.map(Network::addresses).unwrap_or_default(),
             name_servers,
+            ntp_servers,
+            own_clock: true,
             state: self.state.disk.clone(),
             watchdogs: self.watchdogs.identities(),
             service_restarts: self.service.deaths(),

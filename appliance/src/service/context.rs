@@ -17,8 +17,11 @@ use crate::http::tls::Tls;
 use crate::identity::Identity;
 use crate::log;
 use crate::machine::{Beat, Machine};
+use crate::resolver::Resolver;
 use crate::role::Role;
 use crate::store::{Boot, Space, Store};
+use crate::timekeeping::{Timekeeping, floor};
+use time::OffsetDateTime;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -47,6 +50,7 @@ pub struct Context {
     machine: Option<PathBuf>,
     connections: Arc<Connections>,
     requests: Requests,
+    timekeeping: Timekeeping,
     started: Instant,
     /// The kernel's identifier of this boot.
     boot_id: Option<Uuid>,
@@ -106,6 +110,7 @@ impl Context {
             machine,
             connections: Arc::default(),
             requests: Requests::default(),
+            timekeeping: Timekeeping::default(),
             started: Instant::now(),
             boot_id: std::fs::read_to_string(BOOT_ID)
                 .ok()
@@ -226,6 +231,42 @@ impl Context {
         &self.requests
     }
 
+    /// How the clock stands.
+    pub fn timekeeping(&self) -> &Timekeeping {
+        &self.timekeeping
+    }
+
+    /// What makes addresses of names here.
+    pub fn resolver(&self) -> Resolver {
+        self.machine
+            .clone()
+            .map_or_else(Resolver::default, Resolver::of_machine)
+    }
+
+    /// The machine as it is now.
+    pub fn machine(&self) -> Machine {
+        self.report().0
+    }
+
+    /// Brings a clock that is the machine's own up to the time that was last kept.
+    pub(crate) fn raise_time(&self) {
+        if let Some(state) = self.floor() {
+            floor::raise(state);
+        }
+    }
+
+    /// Keeps the time for the next start, if the clock is the machine's own.
+    pub(crate) fn keep_time(&self) {
+        if let Some(state) = self.floor() {
+            floor::keep(state);
+        }
+    }
+
+    fn floor(&self) -> Option<&Path> {
+        let store = self.store.as_ref()?;
+        self.machine().own_clock.then(|| store.root())
+    }
+
     /// How long the service has run.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
@@ -241,6 +282,7 @@ impl Context {
         if let Some(check) = machine.state.device.as_deref().and_then(recorded_errors) {
             check::merge(&mut own, check);
         }
+        check::merge(&mut own, self.clock_check());
         for check in own {
             check::merge(&mut checks, check);
         }
@@ -258,12 +300,17 @@ impl Context {
         if let Some(store) = &self.store {
             check::merge(&mut checks, store.check());
         }
+        check::merge(&mut checks, self.clock_check());
         Beat {
             fingerprint: self.identity.fingerprint().to_string(),
             ephemeral: self.identity.is_ephemeral(),
             setup_code: self.setup_code(),
             checks,
         }
+    }
+
+    fn clock_check(&self) -> Check {
+        self.timekeeping.status().check(OffsetDateTime::now_utc())
     }
 
     fn report(&self) -> (Machine, Vec<Check>) {

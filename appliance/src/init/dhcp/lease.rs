@@ -24,6 +24,8 @@ pub struct Lease {
     pub router: Option<Ipv4Addr>,
     /// Name servers, in order of preference.
     pub name_servers: Vec<Ipv4Addr>,
+    /// Time servers, in order of preference.
+    pub ntp_servers: Vec<Ipv4Addr>,
     /// The server that gave it.
     pub server: Ipv4Addr,
     /// Time after which its server is asked to renew it.
@@ -66,6 +68,9 @@ impl Lease {
                 .find(|&router| is_host(router) && router != address),
             name_servers: (options.name_servers.iter().copied())
                 .filter(|&server| is_host(server) || server.is_loopback())
+                .collect(),
+            ntp_servers: (options.ntp_servers.iter().copied())
+                .filter(|&server| is_host(server))
                 .collect(),
             server: server.ok_or_else(|| refused("it names no server"))?,
             renewal,

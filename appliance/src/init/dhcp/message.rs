@@ -50,6 +50,8 @@ pub struct Options {
     pub name_servers: Vec<Ipv4Addr>,
     /// 12, of the client; at most 255 bytes.
     pub host_name: Option<String>,
+    /// 42, in order of preference.
+    pub ntp_servers: Vec<Ipv4Addr>,
     /// 50.
     pub requested: Option<Ipv4Addr>,
     /// 51, in seconds.
@@ -99,6 +101,7 @@ impl Options {
             routers: Vec::new(),
             name_servers: Vec::new(),
             host_name: None,
+            ntp_servers: Vec::new(),
             requested: None,
             lease: None,
             server: None,
@@ -175,6 +178,7 @@ mod code {
     pub(super) const ROUTERS: u8 = 3;
     pub(super) const NAME_SERVERS: u8 = 6;
     pub(super) const HOST_NAME: u8 = 12;
+    pub(super) const NTP_SERVERS: u8 = 42;
     pub(super) const REQUESTED: u8 = 50;
     pub(super) const LEASE: u8 = 51;
     pub(super) const OVERLOAD: u8 = 52;
@@ -189,10 +193,11 @@ mod code {
 }
 
 /// What a client of this kind asks for, in option 55.
-pub const WANTED: [u8; 6] = [
+pub const WANTED: [u8; 7] = [
     code::MASK,
     code::ROUTERS,
     code::NAME_SERVERS,
+    code::NTP_SERVERS,
     code::LEASE,
     code::RENEWAL,
     code::REBINDING,
@@ -223,6 +228,7 @@ impl Options {
             routers: raw.addresses(code::ROUTERS)?,
             name_servers: raw.addresses(code::NAME_SERVERS)?,
             host_name: host_name.ok().filter(|name| !name.is_empty()),
+            ntp_servers: raw.addresses(code::NTP_SERVERS)?,
             requested: raw.address(code::REQUESTED)?,
             lease: raw.number(code::LEASE)?,
             server: raw.address(code::SERVER)?,
@@ -264,6 +270,7 @@ impl Options {
         put(code::MASK, &address(self.mask));
         put(code::ROUTERS, &list(&self.routers));
         put(code::NAME_SERVERS, &list(&self.name_servers));
+        put(code::NTP_SERVERS, &list(&self.ntp_servers));
         put(
             code::HOST_NAME,
             self.host_name.as_deref().unwrap_or("").as_bytes(),

@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::endpoint::Endpoint;
 use crate::hostname::Hostname;
 use crate::role::Role;
+use crate::timekeeping::NTP_PORT;
 
-/// More name servers than this are of no use to anybody.
-const MOST_NAME_SERVERS: usize = 8;
+/// More name or time servers than this are of no use to anybody.
+const MOST_SERVERS: usize = 8;
 
 /// What the machine is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Settings {
     pub address: Option<StaticAddress>,
     /// `dns`.
     pub name_servers: Vec<IpAddr>,
+    /// `ntp`.
+    pub ntp_servers: Vec<Endpoint>,
 }
 
 /// An address that a person chose.
@@ -50,7 +54,12 @@ impl Settings {
         let hostname = parsed("hostname", value("hostname"), &mut problems);
         let cidr: Option<Cidr> = parsed("ip", value("ip"), &mut problems);
         let gateway: Option<IpAddr> = parsed("gateway", value("gateway"), &mut problems);
-        let name_servers = list("dns", value("dns").unwrap_or_default(), &mut problems);
+        let name_servers = list("dns", value("dns"), &mut problems, |word| {
+            word.parse::<IpAddr>().map_err(|error| error.to_string())
+        });
+        let ntp_servers = list("ntp", value("ntp"), &mut problems, |word| {
+            Endpoint::parse(word, NTP_PORT).map_err(str::to_owned)
+        });
         let gateway = match (cidr, gateway) {
             (Some(cidr), Some(gateway)) if cidr.address.is_ipv4() != gateway.is_ipv4() => {
                 problems.push("gateway: it is of another IP version than ip".to_owned());
@@ -63,6 +72,7 @@ impl Settings {
             hostname,
             address: cidr.map(|cidr| StaticAddress { cidr, gateway }),
             name_servers,
+            ntp_servers,
         };
         (settings, problems)
     }
@@ -101,11 +111,23 @@ fn parsed<T: FromStr<Err: ToString>>(
     }
 }
 
-fn list(key: &str, value: &str, problems: &mut Vec<String>) -> Vec<IpAddr> {
-    let words = value.split([',', ' ', ';']).filter(|word| !word.is_empty());
+fn list<T>(
+    key: &str,
+    value: Option<&str>,
+    problems: &mut Vec<String>,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Vec<T> {
+    let words = value.unwrap_or_default().split([',', ' ', ';']);
     words
-        .take(MOST_NAME_SERVERS)
-        .filter_map(|word| parsed(key, Some(word), problems))
+        .filter(|word| !word.is_empty())
+        .take(MOST_SERVERS)
+        .filter_map(|word| match parse(word) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                problems.push(format!("{key}: {error}"));
+                None
+            }
+        })
         .collect()
 }
 
@@ -128,12 +150,15 @@ mod tests {
             ("ip", "192.0.2.5/24"),
             ("gateway", "192.0.2.1"),
             ("dns", "192.0.2.2, 2001:db8::1"),
+            ("ntp", "ntp.example.com,[2001:db8::2]:1123"),
         ]);
         assert_eq!(problems, Vec::<String>::new());
         assert_eq!(settings.role, Role::Sp);
         let address = settings.address.unwrap();
         assert_eq!((address.cidr.prefix, address.gateway.is_some()), (24, true));
         assert_eq!(settings.name_servers.len(), 2);
+        let ntp: Vec<_> = settings.ntp_servers.iter().map(ToString::to_string).collect();
+        assert_eq!(ntp, ["ntp.example.com:123", "[2001:db8::2]:1123"]);
     }
 
     #[test]
@@ -150,9 +175,10 @@ mod tests {
             ("ip", "192.0.2.5"),
             ("gateway", "x"),
             ("dns", "192.0.2.2 y"),
+            ("ntp", "192.0.2.3 2001:db8::1"),
         ]);
         let keys: Vec<_> = problems.iter().filter_map(|p| p.split(':').next()).collect();
-        assert_eq!(keys, ["role", "hostname", "ip", "gateway", "dns"]);
+        assert_eq!(keys, ["role", "hostname", "ip", "gateway", "dns", "ntp"]);
         assert_eq!(settings.name_servers.len(), 1);
     }
 

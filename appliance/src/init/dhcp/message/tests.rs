@@ -11,7 +11,7 @@ prop_compose! {
         kind in 1_u8..=8,
         mask in proptest::option::of(address()),
         routers in vec(address(), 0..MOST_ADDRESSES),
-        name_servers in vec(address(), 0..MOST_ADDRESSES),
+        (name_servers, ntp_servers) in (vec(address(), 0..MOST_ADDRESSES), vec(address(), 0..MOST_ADDRESSES)),
         host_name in proptest::option::of("[a-z]{1,64}"),
         (requested, server) in proptest::option::of((address(), address())).prop_map(Option::unzip),
         (lease, renewal) in proptest::option::of(any::<(u32, u32)>()).prop_map(Option::unzip),
@@ -22,8 +22,8 @@ prop_compose! {
     ) -> Options {
         let kind = MessageKind::try_from(kind).unwrap();
         Options {
-            kind, mask, routers, name_servers, host_name, requested, server, lease, renewal, rebinding, longest,
-            wanted, client_id,
+            kind, mask, routers, name_servers, ntp_servers, host_name, requested, server, lease, renewal, rebinding,
+            longest, wanted, client_id,
         }
     }
 }
