@@ -1,6 +1,5 @@
 //! A connector as the client of its server: one kept connection, to whoever has the key that was pinned.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +17,14 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::access::Secret;
 use crate::authority::{KeyDigest, SERVER_NAME};
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result};
+use crate::resolver::Resolver;
 
 /// The longest that a connection, or an answer, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,7 +33,8 @@ const LIMIT: usize = 1 << 20;
 
 /// A server, and how to know it.
 pub struct Client {
-    address: SocketAddr,
+    server: Endpoint,
+    resolver: Resolver,
     tls: TlsConnector,
     kept: Option<SendRequest<Full<Bytes>>>,
 }
@@ -66,12 +67,13 @@ impl Answer {
 }
 
 impl Client {
-    /// A server at an address, known by one of its authority's keys. With a certificate and its key, the server knows who asks.
+    /// A server, known by one of its authority's keys. With a certificate and its key, the server knows who asks.
     ///
     /// # Errors
     /// [`Kind::Tls`].
     pub fn new(
-        address: SocketAddr,
+        server: Endpoint,
+        resolver: Resolver,
         authorities: Vec<KeyDigest>,
         own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
     ) -> Result<Self> {
@@ -95,7 +97,8 @@ impl Client {
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
-            address,
+            server,
+            resolver,
             tls: TlsConnector::from(Arc::new(config)),
             kept: None,
         })
@@ -165,9 +168,7 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
-        let stream = TcpStream::connect(self.address)
-            .await
-            .map_err(|error| unreachable("it can't be reached").because(error))?;
+        let stream = self.server.connect(&self.resolver).await?;
         let _ = stream.set_nodelay(true);
         let name = ServerName::try_from(SERVER_NAME)
             .map_err(|error| Error::new(Kind::Tls, "TLS", "no name").because(error))?;

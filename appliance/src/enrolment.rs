@@ -26,7 +26,7 @@ use kept::Kept;
 /// How a node's enrolment stands.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Enrolment {
-    /// The server's address.
+    /// The server's name or address, and its port.
     pub server: String,
     /// The node's id there.
     pub node: String,

@@ -134,6 +134,9 @@ pub struct Beat {
     /// The code by which the connector is set up, until it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup_code: Option<String>,
+    /// What its administrators have to say to whoever comes by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
     /// The service's own checks.
     pub checks: Vec<Check>,
 }
@@ -192,6 +195,7 @@ mod tests {
             fingerprint: "AA:BB".to_owned(),
             ephemeral: true,
             setup_code: None,
+            notice: Some("x".repeat(500)),
             checks: vec![Check::pass(STATE_DISK, "x".repeat(10_000))],
         };
         let line = beat.to_line();

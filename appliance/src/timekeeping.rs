@@ -37,7 +37,7 @@ use tokio::time::sleep;
 
 pub use status::{Measurement, State, Status};
 
-use crate::endpoint::Endpoint;
+use crate::configuration::Settings;
 use crate::log;
 use crate::service::Context;
 use discipline::Decision;
@@ -59,7 +59,6 @@ const KEEP: Duration = Duration::from_secs(600);
 #[derive(Debug, Default)]
 pub struct Timekeeping {
     status: Mutex<Status>,
-    pushed: watch::Sender<Option<Vec<Endpoint>>>,
 }
 
 /// How often servers are asked.
@@ -96,11 +95,6 @@ impl Timekeeping {
         status.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks these servers from now on, whatever the machine's report says; `None` leaves it to that again.
-    pub fn set_servers(&self, servers: Option<Vec<Endpoint>>) {
-        self.pushed.send_replace(servers);
-    }
-
     fn tell(&self, status: &Status) {
         let mut told = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         told.clone_from(status);
@@ -110,7 +104,11 @@ impl Timekeeping {
 /// Keeps the time for as long as the service runs.
 pub async fn run(context: Arc<Context>) {
     let timekeeping = context.timekeeping();
-    let mut pushed = timekeeping.pushed.subscribe();
+    let unset = watch::Sender::<Settings>::default();
+    let mut settings = context
+        .ground()
+        .map_or(&unset, |ground| &ground.settings)
+        .subscribe();
     let mut keeper = Keeper::new(context.resolver(), Pace::default());
     let (mut refused, mut has_network) = (false, false);
     let mut poll_at = Instant::now();
@@ -120,7 +118,7 @@ pub async fn run(context: Arc<Context>) {
         let own_clock = machine.own_clock && !refused;
         // What an appliance asks before it has an address is asked in vain.
         has_network |= !machine.own_clock || !machine.addresses.is_empty();
-        let servers = pushed.borrow_and_update().clone();
+        let servers = settings.borrow_and_update().time_servers();
         if has_network && keeper.serve_by(servers.unwrap_or(machine.ntp_servers)) {
             poll_at = Instant::now();
         }
@@ -150,7 +148,7 @@ pub async fn run(context: Arc<Context>) {
         tokio::select! {
             () = sleep(LOOK) => {}
             // The sender lives as long as the context.
-            _ = pushed.changed() => {}
+            _ = settings.changed() => {}
         }
     }
 }

@@ -122,7 +122,8 @@ impl Following {
     }
 
     async fn enrol(&self, server: SocketAddr, code: &str) -> (u16, Value) {
-        let body = json!({ "server": server.to_string(), "code": code, "cloud": "north" });
+        let body =
+            json!({ "server": format!("localhost:{}", server.port()), "code": code, "cloud": "north" });
         let answer = self.own.post(&self.root, "/api/v1/enrolment", &body).await;
         (answer.status, answer.body)
     }

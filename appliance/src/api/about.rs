@@ -28,6 +28,9 @@ pub(super) struct About {
     /// SHA-256 of the certificate.
     fingerprint: String,
     hostname: Hostname,
+    /// A line for whoever comes by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
     boots: u64,
     /// The kernel's own identifier of this boot.
     boot_id: Option<Uuid>,
@@ -50,6 +53,7 @@ pub(super) async fn about(State(context): State<Arc<Context>>) -> Json<About> {
         ephemeral: identity.is_ephemeral(),
         fingerprint: identity.fingerprint().to_string(),
         hostname: view.machine.hostname,
+        notice: context.notice(),
         boots: view.boots,
         boot_id: context.boot_id(),
         start_id: context.start_id(),

@@ -1,6 +1,5 @@
 //! `/api/v1/enrolment`: on a node, its server.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -11,6 +10,7 @@ use utoipa::ToSchema;
 use super::request::{Body, LoggedIn, Standing};
 use crate::access::{Name, Right};
 use crate::authority::EnrolmentCode;
+use crate::endpoint::Endpoint;
 use crate::enrolment::{self, Enrolment};
 use crate::error::Kind;
 use crate::http::problem::{Document, Problem};
@@ -18,9 +18,9 @@ use crate::http::problem::{Document, Problem};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewEnrolment {
-    /// The server's address and port.
-    #[schema(value_type = String, example = "192.0.2.5:443")]
-    server: SocketAddr,
+    /// The server's name or address; its port, if that is not 443.
+    #[schema(value_type = String, example = "server.example.com:443")]
+    server: Endpoint,
     /// What the server's administrator gave for this node.
     code: String,
     /// The name of the cloud that the node works in.
@@ -78,7 +78,7 @@ pub(super) async fn create(
 fn told(error: crate::error::Error) -> Problem {
     match error.kind() {
         Kind::Taken => Problem::CONFLICT.about(format!("{}.", error.reason())),
-        Kind::Unreachable | Kind::Stranger | Kind::Refused | Kind::Malformed => {
+        Kind::Unknown | Kind::Unreachable | Kind::Stranger | Kind::Refused | Kind::Malformed => {
             Problem::BAD_SERVER.about(error.chain().to_string())
         }
         _ => Problem::from(error),

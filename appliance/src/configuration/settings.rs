@@ -5,10 +5,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::digest::{hex, sha256};
+use crate::endpoint::Endpoint;
+use crate::timekeeping::NTP_PORT;
 
 const NOTICE: usize = 500;
 const SERVERS: usize = 8;
-const HOST: usize = 253;
 
 /// Settings; one that is left out holds as the appliance has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -18,7 +19,7 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 500)]
     pub notice: Option<String>,
-    /// Servers that the clock is set by (NTP).
+    /// Servers that the clock is set by (NTP): names or addresses, and a port if that is not 123. An empty list asks none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 8)]
     pub ntp: Option<Vec<String>>,
@@ -51,12 +52,26 @@ impl Settings {
             ));
         }
         let servers = self.ntp.as_deref().unwrap_or_default();
-        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-        let is_host = |host: &String| !host.is_empty() && host.len() <= HOST && host.chars().all(fine);
-        match servers.len() <= SERVERS && servers.iter().all(is_host) {
-            true => Ok(()),
-            false => Err(format!("ntp has {SERVERS} names or addresses at most")),
+        if servers.len() > SERVERS {
+            return Err(format!("ntp has {SERVERS} servers at most"));
         }
+        servers
+            .iter()
+            .try_for_each(|text| match Endpoint::parse(text, NTP_PORT) {
+                Ok(_) => Ok(()),
+                Err(reason) => Err(format!("ntp: '{}': {reason}", text.escape_debug())),
+            })
+    }
+
+    /// The servers that the clock is set by; nothing leaves them to the appliance.
+    pub fn time_servers(&self) -> Option<Vec<Endpoint>> {
+        let servers = self.ntp.as_ref()?.iter();
+        // Every one was read before it was kept.
+        Some(
+            servers
+                .filter_map(|text| Endpoint::parse(text, NTP_PORT).ok())
+                .collect(),
+        )
     }
 
     /// These, and where they say nothing, the others.

@@ -1,7 +1,5 @@
 //! Asking a server to take the node in.
 
-use std::net::SocketAddr;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hyper::{Method, StatusCode};
@@ -16,6 +14,7 @@ use crate::authority::EnrolmentCode;
 use crate::client::Client;
 use crate::database;
 use crate::digest::{hex, sha256};
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result};
 use crate::node::{Application, State};
 use crate::product::PROGRAM_VERSION;
@@ -26,8 +25,8 @@ const SETTING: &str = "enrolment-asked";
 /// What it takes to ask a server.
 #[derive(Debug, Clone)]
 pub struct NewEnrolment {
-    /// The server's address.
-    pub server: SocketAddr,
+    /// The server.
+    pub server: Endpoint,
     /// What its administrator gave.
     pub code: EnrolmentCode,
     /// The node's name.
@@ -86,9 +85,9 @@ pub async fn begin(ground: &Ground, new: NewEnrolment) -> Result<Enrolment> {
     database::set(&mut db, SETTING, &text).await?;
     db.commit().await?;
 
-    let node = ask(&new, &asked).await?;
+    let node = ask(ground, &new, &asked).await?;
     let kept = Kept {
-        server: new.server,
+        server: new.server.clone(),
         authorities: vec![new.code.authority],
         node,
         poll: asked.poll,
@@ -117,7 +116,7 @@ pub async fn begin(ground: &Ground, new: NewEnrolment) -> Result<Enrolment> {
     kept.told(None, None)
 }
 
-async fn ask(new: &NewEnrolment, asked: &Asked) -> Result<Uuid> {
+async fn ask(ground: &Ground, new: &NewEnrolment, asked: &Asked) -> Result<Uuid> {
     let application = Application {
         code: BASE64_STANDARD.encode(new.code.secret),
         poll: Secret::shown(&asked.poll).digest(),
@@ -126,7 +125,12 @@ async fn ask(new: &NewEnrolment, asked: &Asked) -> Result<Uuid> {
         request: asked.key.request()?,
         version: PROGRAM_VERSION.to_owned(),
     };
-    let mut client = Client::new(new.server, vec![new.code.authority], None)?;
+    let mut client = Client::new(
+        new.server.clone(),
+        ground.resolver.clone(),
+        vec![new.code.authority],
+        None,
+    )?;
     let answer = client
         .ask(Method::POST, "/api/v1/enrolments", None, Some(&application))
         .await?;

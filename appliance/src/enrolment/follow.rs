@@ -81,7 +81,7 @@ impl Connected {
         };
         if self.client.is_none() || !self.to.as_ref().is_some_and(same) {
             // With the first heartbeat after a start the next number is agreed on.
-            (self.client, self.beats) = (Some(kept.client()?), 0);
+            (self.client, self.beats) = (Some(kept.client(&ground.resolver)?), 0);
         }
         self.to = Some(kept.clone());
         let Some(client) = &mut self.client else {
@@ -124,7 +124,8 @@ impl Connected {
                 ground.settings.send_replace(own.settings);
             }
         }
-        self.work.follow(context, &kept_client(&kept), &beat.tasks);
+        self.work
+            .follow(context, &own_connections(context, &kept), &beat.tasks);
         // Whatever a server says, it isn't asked without a pause, nor forgotten.
         let interval = Duration::from_millis(beat.interval.clamp(1000, 600_000));
         let held = start.elapsed() + BREATH >= interval;
@@ -140,9 +141,12 @@ impl Connected {
 }
 
 /// Makes connections of their own for those who tell how work goes.
-fn kept_client(kept: &Kept) -> impl Fn() -> Result<Client> + Send + Sync + Clone + 'static {
-    let kept = kept.clone();
-    move || kept.client()
+fn own_connections(
+    context: &Arc<Context>,
+    kept: &Kept,
+) -> impl Fn() -> Result<Client> + Send + Sync + Clone + 'static {
+    let (resolver, kept) = (context.resolver(), kept.clone());
+    move || kept.client(&resolver)
 }
 
 impl Kept {
@@ -166,7 +170,7 @@ impl Kept {
                 ..self.clone()
             };
             // One that can't be read is refused here, and not kept.
-            taken.client()?;
+            taken.client(&ground.resolver)?;
             taken.validity()?;
             taken.keep(ground, self).await?;
             log::info(format_args!("enrolled node={}", self.node));
@@ -258,7 +262,7 @@ impl Kept {
             next: None,
             ..own.clone()
         };
-        renewed.client()?;
+        renewed.client(&ground.resolver)?;
         renewed.validity()?;
         renewed.keep(ground, &own).await?;
         log::info("the node's certificate is renewed");

@@ -1,7 +1,5 @@
 //! What a node keeps of its enrolment.
 
-use std::net::SocketAddr;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rcgen::{CertificateParams, KeyPair};
@@ -15,8 +13,10 @@ use crate::authority::{KeyDigest, NodeCertificate};
 use crate::client::Client;
 use crate::clock::Moment;
 use crate::database;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result};
 use crate::node::State;
+use crate::resolver::Resolver;
 use crate::service::Ground;
 
 const SETTING: &str = "enrolment";
@@ -24,7 +24,7 @@ const SETTING: &str = "enrolment";
 /// A node's enrolment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kept {
-    pub(super) server: SocketAddr,
+    pub(super) server: Endpoint,
     /// Keys by which the server is known.
     pub(super) authorities: Vec<KeyDigest>,
     pub(super) node: Uuid,
@@ -139,12 +139,17 @@ impl Kept {
         Ok(Some((says.begins, says.expires)))
     }
 
-    pub(super) fn client(&self) -> Result<Client> {
+    pub(super) fn client(&self, resolver: &Resolver) -> Result<Client> {
         let own = match self.certificate()? {
             Some(certificate) => Some((certificate, self.key.private()?)),
             None => None,
         };
-        Client::new(self.server, self.authorities.clone(), own)
+        Client::new(
+            self.server.clone(),
+            resolver.clone(),
+            self.authorities.clone(),
+            own,
+        )
     }
 
     pub(super) fn told(&self, spoken: Option<Moment>, trouble: Option<String>) -> Result<Enrolment> {

@@ -139,6 +139,9 @@ pub fn banner(machine: &Machine, role: Role, beat: &Beat, checks: &[Check]) -> S
         let remedy = "Set the connector up with it: POST /api/v1/setup. Compare the certificate first.";
         line(&mut text, "", remedy);
     }
+    if let Some(notice) = &beat.notice {
+        line(&mut text, "Notice", notice);
+    }
     for check in checks.iter().filter(|check| check.status != Outcome::Pass) {
         let mark = if check.status == Outcome::Fail {
             "FAILED"
@@ -221,6 +224,7 @@ mod tests {
             fingerprint: (0..32).map(|i| format!("{i:02X}")).collect::<Vec<_>>().join(":"),
             ephemeral: false,
             setup_code: Some("0123-4567-89AB".to_owned()),
+            notice: Some("In maintenance until ten".to_owned()),
             checks: Vec::new(),
         };
         let checks = vec![
@@ -242,6 +246,7 @@ mod tests {
             "  Set-up code 0123-4567-89AB\n",
             "  Address     https://192.0.2.5/\n              https://[2001:db8::5]/\n",
             "              00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F\n              10:11:",
+            "  Notice      In maintenance until ten\n",
             "  FAILED      state-disk: there is no state disk; disks found: vda and many a\n              word more\n",
             "              Attach it.\n",
         ] {

@@ -144,7 +144,10 @@ impl Context {
                 }
             }
             match Ground::open(store).await {
-                Ok(ground) => self.ground = Some(ground),
+                Ok(mut ground) => {
+                    ground.resolver = self.resolver();
+                    self.ground = Some(ground);
+                }
                 Err(error) => {
                     log::error(error.chain());
                     let failed = Check::fail(DATABASE, error.chain().to_string(), remedy(&error));
@@ -204,6 +207,11 @@ impl Context {
     /// The code by which it can be set up.
     pub fn setup_code(&self) -> Option<String> {
         self.ground.as_ref()?.setup.code().map(ToString::to_string)
+    }
+
+    /// A line for whoever comes by.
+    pub fn notice(&self) -> Option<String> {
+        self.ground.as_ref()?.settings.borrow().notice.clone()
     }
 
     /// The part that this connector plays.
@@ -305,6 +313,7 @@ impl Context {
             fingerprint: self.identity.fingerprint().to_string(),
             ephemeral: self.identity.is_ephemeral(),
             setup_code: self.setup_code(),
+            notice: self.notice(),
             checks,
         }
     }

@@ -10,6 +10,7 @@ use crate::enrolment::Link;
 use crate::error::Result;
 use crate::event::Events;
 use crate::node::{News, Nudges, Seen};
+use crate::resolver::Resolver;
 use crate::setup::Setup;
 use crate::store::Store;
 
@@ -26,6 +27,8 @@ pub struct Ground {
     pub attempts: Attempts,
     /// Whether there is an administrator.
     pub setup: Setup,
+    /// Makes addresses of names.
+    pub resolver: Resolver,
     /// On a server: when its nodes were last heard of.
     pub seen: Seen,
     /// On a server: wakes the requests in which its nodes wait for news.
@@ -60,6 +63,7 @@ impl Ground {
             clock: Clock::default(),
             passwords: Passwords::default(),
             attempts: Attempts::default(),
+            resolver: Resolver::default(),
             seen: Seen::default(),
             nudges: Nudges::default(),
             events: Events::default(),
