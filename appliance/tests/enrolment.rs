@@ -3,188 +3,14 @@
 
 #[path = "connector/connector.rs"]
 mod connector;
+#[path = "connector/enrolled.rs"]
+mod enrolled;
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use appliance::clock::Clock;
-use appliance::http::{Limits, Server};
-use appliance::role::Role;
-use connector::Connector;
+use appliance::clock::{Clock, Moment};
+use enrolled::{Following, Listening, enrol, enrolled};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
-/// The longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A server that listens, and its administrator's session.
-struct Listening {
-    own: Connector,
-    root: String,
-    address: SocketAddr,
-    _directory: tempfile::TempDir,
-    _stop: watch::Sender<bool>,
-}
-
-impl Listening {
-    async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        // Certificates are judged by the system's clock.
-        let own = Connector::at(
-            Role::Server,
-            directory.path(),
-            Clock::standing(Clock::System.now()),
-        )
-        .await;
-        let root = own.finish().await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = Server {
-            tls: own.context.tls().unwrap(),
-            router: appliance::api::router(Arc::clone(&own.context)),
-            connections: Arc::clone(own.context.connections()),
-            limits: Limits::default(),
-        };
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(server.serve(listener, stopped));
-        Self {
-            own,
-            root,
-            address,
-            _directory: directory,
-            _stop: stop,
-        }
-    }
-
-    async fn code(&self) -> String {
-        let answer = self
-            .own
-            .post(&self.root, "/api/v1/enrolment-codes", &json!({ "minutes": 10 }))
-            .await;
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        answer.body["code"].as_str().unwrap().to_owned()
-    }
-
-    async fn nodes(&self) -> Vec<Value> {
-        let answer = self.own.get(&self.root, "/api/v1/nodes").await;
-        answer.body.as_array().unwrap().clone()
-    }
-
-    async fn approve(&self, id: &str, fingerprint: &str) -> u16 {
-        let path = format!("/api/v1/nodes/{id}/approve");
-        let body = json!({ "fingerprint": fingerprint });
-        self.own.post(&self.root, &path, &body).await.status
-    }
-
-    async fn wait_for(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let start = Instant::now();
-        loop {
-            let node = self
-                .own
-                .get(&self.root, &format!("/api/v1/nodes/{id}"))
-                .await
-                .body;
-            if wanted(&node) {
-                return node;
-            }
-            assert!(start.elapsed() < PATIENCE, "{node}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-/// A node that follows its enrolment; dropped, it is killed.
-struct Following {
-    own: Connector,
-    root: String,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Following {
-    async fn start(state: &Path) -> Self {
-        let own = Connector::at(Role::Node, state, Clock::System).await;
-        let root = match own.context.setup_code() {
-            Some(_) => own.finish().await,
-            None => own.log_in("root").await,
-        };
-        let task = tokio::spawn(appliance::enrolment::follow(Arc::clone(&own.context)));
-        Self { own, root, task }
-    }
-
-    async fn enrol(&self, server: SocketAddr, code: &str) -> (u16, Value) {
-        let body =
-            json!({ "server": format!("localhost:{}", server.port()), "code": code, "cloud": "north" });
-        let answer = self.own.post(&self.root, "/api/v1/enrolment", &body).await;
-        (answer.status, answer.body)
-    }
-
-    async fn state(&self) -> String {
-        let answer = self.own.get(&self.root, "/api/v1/enrolment").await;
-        answer.body["state"].as_str().unwrap_or_default().to_owned()
-    }
-
-    async fn wait_for(&self, state: &str) {
-        let start = Instant::now();
-        while self.state().await != state {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "{} is not {state}",
-                self.state().await
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Closes its database, as a process that ends does.
-    async fn end(mut self) {
-        self.task.abort();
-        // What it holds it lets go of when it has ended.
-        let _ = (&mut self.task).await;
-        self.own.context.ground().unwrap().database.close().await;
-    }
-}
-
-/// A server with a node that is taken in.
-async fn enrolled(state: &Path) -> (Listening, Following, String) {
-    let server = Listening::start().await;
-    let node = Following::start(state).await;
-    let (status, told) = node.enrol(server.address, &server.code().await).await;
-    assert_eq!((status, &told["state"]), (202, &json!("PENDING")), "{told}");
-    let id = told["node"].as_str().unwrap().to_owned();
-    let listed = server.nodes().await;
-    assert_eq!(listed.len(), 1);
-    assert_eq!(
-        (&listed[0]["id"], &listed[0]["status"]),
-        (&json!(id), &json!("UNREACHABLE"))
-    );
-    // What two people compare is the same on both sides, and of the node's key.
-    assert_eq!(listed[0]["fingerprint"], told["fingerprint"]);
-    let fingerprint = told["fingerprint"].as_str().unwrap();
-    assert_eq!(
-        server
-            .approve(&id, &fingerprint.replace('A', "B").replace('0', "1"))
-            .await,
-        409
-    );
-    assert_eq!(server.approve(&id, &fingerprint.to_lowercase()).await, 200);
-    assert_eq!(server.approve(&id, fingerprint).await, 409, "once");
-    node.wait_for("ACTIVE").await;
-    let first = server.wait_for(&id, |node| node["status"] == "LIVE").await;
-    // With its second heartbeat the node has written down what the first agreed on.
-    server.own.advance(Duration::from_secs(1));
-    server.wait_for(&id, |node| node["seen"] != first["seen"]).await;
-    (server, node, id)
-}
 
 #[tokio::test]
 async fn a_node_is_taken_in_by_two_people_lives_grows_stale_and_is_sent_away() {
@@ -301,4 +127,70 @@ async fn who_shows_no_certificate_of_a_node_is_none() {
     assert_eq!(answer.status, 401, "an administrator is no node");
     let nobody = server.own.get("vcc_nobody", "/api/v1/enrolments/none").await;
     assert_eq!(nobody.status, 404);
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_long_before_it_ends_once_and_for_another_key() {
+    // What this server signs for 90 days has 20 left.
+    let behind = Clock::System.now().0 - 70 * 24 * 3600 * 1000;
+    let server = Listening::start_at(Moment(behind)).await;
+    let state = tempfile::tempdir().unwrap();
+    let (node, id) = enrol(&server, state.path()).await;
+    let fingerprint = node.own.get(&node.root, "/api/v1/enrolment").await.body["fingerprint"].clone();
+    let known = server
+        .wait_for(&id, |node| node["fingerprint"] == fingerprint)
+        .await;
+    assert_eq!(
+        (&known["state"], &known["status"]),
+        (&json!("ACTIVE"), &json!("LIVE"))
+    );
+    server.own.advance(Duration::from_secs(1));
+    server.wait_for(&id, |node| node["seen"] != known["seen"]).await;
+    let audit = server.own.get(&server.root, "/api/v1/audit").await.body;
+    let renewed = |entry: &&Value| entry["action"] == "node.renew" && entry["object"] == id.as_str();
+    assert_eq!(
+        audit.as_array().unwrap().iter().filter(renewed).count(),
+        1,
+        "{audit}"
+    );
+}
+
+#[tokio::test]
+async fn a_node_takes_the_place_of_another_with_what_was_wanted_of_it() {
+    let (state, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (server, node, id) = enrolled(state.path()).await;
+    let path = format!("/api/v1/configurations/node:{id}");
+    let wanted = json!({ "settings": { "notice": "for this one" } });
+    let answer = server
+        .own
+        .matching(&server.root, "PUT", &path, "\"0\"", Some(&wanted))
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+
+    let new = Following::start(second.path()).await;
+    let (_, told) = new.enrol(server.address, &server.code().await).await;
+    let approval = json!({ "fingerprint": told["fingerprint"], "replaces": id });
+    let path = format!("/api/v1/nodes/{}/approve", told["node"].as_str().unwrap());
+    let answer = server.own.post(&server.root, &path, &approval).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    node.wait_for("REVOKED").await;
+    new.wait_for("ACTIVE").await;
+    new.wait_for_notice("for this one").await;
+}
+
+#[tokio::test]
+async fn a_node_leaves_its_server_and_may_come_back() {
+    let state = tempfile::tempdir().unwrap();
+    let (server, node, id) = enrolled(state.path()).await;
+    let left = node
+        .own
+        .ask(&node.root, "DELETE", "/api/v1/enrolment", ("", ""), None)
+        .await;
+    assert_eq!(left.status, 204);
+    assert_eq!(node.own.get(&node.root, "/api/v1/enrolment").await.status, 404);
+    server.own.advance(Duration::from_secs(60));
+    server.wait_for(&id, |node| node["status"] == "UNREACHABLE").await;
+    let (status, told) = node.enrol(server.address, &server.code().await).await;
+    assert_eq!((status, &told["state"]), (202, &json!("PENDING")), "{told}");
+    assert_ne!(told["node"], json!(id));
 }

@@ -25,6 +25,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 const BREATH: Duration = Duration::from_millis(200);
 /// Heartbeats after which server and node agree on the next number.
 const AGREE_EVERY: u32 = 30;
+/// Between two tries to renew the certificate, whatever came of the first.
+const RENEW_EVERY: Duration = Duration::from_secs(3600);
 /// Keys of a server's that are kept.
 const AUTHORITIES: usize = 8;
 
@@ -35,6 +37,8 @@ struct Connected {
     to: Option<Kept>,
     client: Option<Client>,
     beats: u32,
+    /// When the certificate may be renewed again.
+    renew_at: Option<Instant>,
     work: Work,
 }
 
@@ -99,7 +103,10 @@ impl Connected {
                     format!("the node's certificate ended on {expires}: enrol the node anew"),
                 ));
             }
-            if expires.since(now) < expires.since(begins) / 3 {
+            let may_renew = self.renew_at.is_none_or(|at| at <= Instant::now());
+            if may_renew && expires.since(now) < expires.since(begins) / 3 {
+                // A server that doesn't renew is spoken with nevertheless, and one whose clock is wrong isn't asked for ever.
+                self.renew_at = Some(Instant::now() + RENEW_EVERY);
                 return kept.renew(ground, client).await.map(Some);
             }
         }

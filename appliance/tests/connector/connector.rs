@@ -28,6 +28,60 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
+/// A stream of events that is read.
+pub(crate) struct Events {
+    body: Body,
+    text: String,
+}
+
+impl Events {
+    /// The data of the next event; nothing where the stream has ended.
+    async fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            while let Some((block, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| {
+                    let line = block.lines().find_map(|line| line.strip_prefix(name));
+                    line.map(|value| value.trim().to_owned())
+                };
+                let event = field("event:").zip(field("data:"));
+                self.text = rest.to_owned();
+                if let Some((kind, data)) = event {
+                    return Some((kind, serde_json::from_str(&data).unwrap()));
+                }
+            }
+            let frame = self.body.frame().await?.unwrap();
+            let bytes = frame.into_data().unwrap();
+            self.text.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+
+    /// The next of a kind.
+    pub(crate) async fn next_of(&mut self, kind: &str) -> Value {
+        let wait = async {
+            loop {
+                let (told, data) = self.next().await.unwrap();
+                if told == kind {
+                    return data;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap()
+    }
+
+    /// Whether it ends, within a minute.
+    pub(crate) async fn has_ended(&mut self) -> bool {
+        let wait = async { while self.next().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(60), wait).await.is_ok()
+    }
+
+    /// Whether nothing comes of what has been told already.
+    pub(crate) async fn is_silent(&mut self) -> bool {
+        tokio::time::timeout(Duration::from_millis(500), self.next())
+            .await
+            .is_err()
+    }
+}
+
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 impl Connector {
@@ -110,6 +164,23 @@ impl Connector {
             status: head.status.as_u16(),
             fields: head.headers,
             body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        }
+    }
+
+    /// What happens from now on, or after an event.
+    pub(crate) async fn events(&self, token: &str, after: Option<u64>) -> Events {
+        let mut request = Request::builder()
+            .uri("/api/v1/events")
+            .header("authorization", format!("Bearer {token}"));
+        if let Some(after) = after {
+            request = request.header("last-event-id", after.to_string());
+        }
+        let answer = self.router.call(request.body(Body::empty()).unwrap()).await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        Events {
+            body: answer.into_body(),
+            text: String::new(),
         }
     }
 
