@@ -1,5 +1,7 @@
 //! The command line of `vcc` outside PID 1, and the three names by which a machine is stopped.
 
+mod up;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,6 +31,8 @@ enum Part {
     Server(Service),
     /// Run as a service provider's gateway for the nodes of its tenants.
     Sp(Service),
+    /// Run a server and two nodes, each in a cloud of its own, on this machine: to try everything out.
+    Up(up::Up),
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +105,7 @@ fn serve(part: Part) -> ExitCode {
         Part::Node(arguments) => (Role::Node, arguments),
         Part::Server(arguments) => (Role::Server, arguments),
         Part::Sp(arguments) => (Role::Sp, arguments),
+        Part::Up(up) => return up::run(&up),
     };
     let options = service::Options {
         role,

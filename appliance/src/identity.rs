@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
@@ -70,6 +72,12 @@ impl Identity {
     /// Key and certificate for TLS.
     pub fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.certified)
+    }
+
+    /// The certificate in PEM.
+    pub fn certificate_pem(&self) -> String {
+        let der = self.certified.cert.first();
+        der.map_or_else(String::new, |der| pem(der))
     }
 
     /// The certificate's fingerprint, to be compared by a person.
@@ -172,6 +180,18 @@ impl Parts {
     }
 }
 
+/// RFC 7468 section 3, in lines of 64 characters.
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    let text = BASE64_STANDARD.encode(certificate);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in text.as_bytes().chunks(64) {
+        pem.push_str(&String::from_utf8_lossy(line));
+        pem.push('\n');
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}
+
 fn certify(
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
@@ -190,7 +210,9 @@ fn template(
     now: OffsetDateTime,
 ) -> Result<CertificateParams, rcgen::Error> {
     let name = format!("vcc-{instance_id}");
-    let mut template = CertificateParams::new(vec![name.clone(), hostname.to_string()])?;
+    // A connector on one's own machine is reached over the loopback interface.
+    let names = [&name, hostname.as_str(), "localhost", "127.0.0.1", "::1"];
+    let mut template = CertificateParams::new(names.map(str::to_owned))?;
     template.distinguished_name = rcgen::DistinguishedName::new();
     template.distinguished_name.push(DnType::CommonName, name);
     template.key_usages = vec![KeyUsagePurpose::DigitalSignature];

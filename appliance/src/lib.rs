@@ -23,6 +23,7 @@
 //! | [`command`] | the command line |
 //! | [`init`] | PID 1: drivers, network, environment, state disk, consoles, watchdogs, power |
 //! | [`service`] | the service's life, and what every request can ask about |
+//! | [`up`] | a server and two nodes in one process |
 //! | [`http`], [`api`] | the HTTPS server and its limits; the resources |
 //! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
 //! | [`authority`], [`node`], [`cloud`] | on the server: who its nodes are, and how it knows them |
@@ -72,4 +73,5 @@ mod sys;
 pub mod task;
 pub mod tenant;
 pub mod timekeeping;
+pub mod up;
 mod work;

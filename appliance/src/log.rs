@@ -6,15 +6,26 @@
 
 use std::fmt;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The longest line in bytes: POSIX promises that a pipe takes `PIPE_BUF` (4096) bytes whole or not at all.
 pub const LIMIT: usize = 4096;
 
 const CUT: &str = "...";
 
+/// Whether only warnings and errors are told.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Tells warnings and errors alone from now on: for a program that tells the rest itself.
+pub fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
 /// Something a reader of the console wants to know.
 pub fn info(message: impl fmt::Display) {
-    emit("", &message);
+    if !IS_QUIET.load(Ordering::Relaxed) {
+        emit("", &message);
+    }
 }
 
 /// Something is not as it should be; the appliance goes on.

@@ -9,21 +9,21 @@ mod fault;
 mod ground;
 mod heartbeat;
 mod listener;
+mod running;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 pub(crate) use context::remedy;
 pub use context::{Context, View};
 pub use fault::Fault;
 pub use ground::Ground;
 pub use listener::Listen;
+pub use running::Running;
 
 use crate::error::{Error, Kind, Result};
-use crate::http::{Limits, Server};
 use crate::log;
 use crate::role::Role;
 use heartbeat::Heartbeat;
@@ -45,79 +45,58 @@ pub struct Options {
     pub fault: Option<Fault>,
 }
 
-/// The most connections of a server at once.
-const SERVER_CONNECTIONS: usize = 2048;
-
 /// Runs the service until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// [`Kind::Listen`], [`Kind::StateLocked`], [`Kind::Tls`], or [`Kind::Identity`] where there is no randomness.
 pub fn run(options: &Options) -> Result<()> {
+    runtime()?.block_on(serve(options))
+}
+
+/// What services run on: one thread, for they wait most of the time.
+///
+/// # Errors
+/// [`Kind::Io`].
+pub(crate) fn runtime() -> Result<Runtime> {
     crate::entropy::wait();
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
-        .map_err(|e| Error::new(Kind::Io, "runtime", "cannot start").because(e))?;
-    runtime.block_on(serve(options))
+        .map_err(|e| Error::new(Kind::Io, "runtime", "cannot start").because(e))
 }
 
 async fn serve(options: &Options) -> Result<()> {
     let heartbeat = options.heartbeat.map(Heartbeat::open).transpose()?;
-    let context = Context::open(options.role, &options.state, options.machine.clone())?;
-    context.raise_time();
-    let context = Arc::new(context.with_ground().await);
-    let server = Server {
-        tls: context.tls()?,
-        router: crate::api::router(Arc::clone(&context)),
-        connections: Arc::clone(context.connections()),
-        limits: match options.role {
-            // Each of its nodes keeps a connection.
-            Role::Server => Limits {
-                connections: SERVER_CONNECTIONS,
-                ..Limits::default()
-            },
-            Role::Node | Role::Sp => Limits::default(),
-        },
-    };
-    let listener = options.listen.bind()?;
-    let (stop, stopped) = watch::channel(false);
-    let server = tokio::spawn(server.serve(listener.socket, stopped));
-    if context.role() != Role::Server {
-        tokio::spawn(crate::enrolment::follow(Arc::clone(&context)));
-    }
-    tokio::spawn(crate::timekeeping::run(Arc::clone(&context)));
+    let running = Running::start(options).await?;
     if let Some(fault) = options.fault {
         tokio::spawn(fault.strike());
     }
+    let context = running.context();
     // An appliance shows it on its consoles.
     if let Some(code) = context.setup_code().filter(|_| !context.is_appliance()) {
         log::info(format_args!("set-up code={code}"));
     }
     log::info(format_args!(
         "listening address={} fingerprint={} role={}",
-        listener.address,
+        running.address(),
         context.identity().fingerprint(),
         options.role,
     ));
     let cause = tokio::select! {
         cause = told_to_stop() => cause?,
-        never = heartbeat::run(heartbeat, &context) => match never {},
+        never = heartbeat::run(heartbeat, context) => match never {},
     };
     log::info(format_args!("stopping cause={cause}"));
-    let _ = stop.send(true);
-    if let Some(ground) = context.ground() {
-        ground.nudges.wake_all();
-    }
-    let _ = server.await;
-    context.keep_time();
-    if let Some(ground) = context.ground() {
-        ground.database.close().await;
-    }
+    running.stop().await;
     Ok(())
 }
 
-async fn told_to_stop() -> Result<&'static str> {
+/// Waits for SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`Kind::Io`] where they can't be caught.
+pub(crate) async fn told_to_stop() -> Result<&'static str> {
     let listen =
         |kind| signal(kind).map_err(|e| Error::new(Kind::Io, "signals", "cannot be caught").because(e));
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);

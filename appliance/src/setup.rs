@@ -24,7 +24,7 @@ const LENGTH: usize = 12;
 pub struct Code([u8; LENGTH]);
 
 impl Code {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let mut bytes = [0; LENGTH];
         crate::entropy::fill(&mut bytes)?;
         Ok(Self(bytes.map(|byte| LETTERS[usize::from(byte % 32)])))

@@ -56,6 +56,12 @@ fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+impl From<SocketAddr> for Listen {
+    fn from(address: SocketAddr) -> Self {
+        Self(address)
+    }
+}
+
 impl FromStr for Listen {
     type Err = &'static str;
 
