@@ -24,7 +24,7 @@
 //! | [`init`] | PID 1: drivers, network, environment, state disk, consoles, watchdogs, power |
 //! | [`service`] | the service's life, and what every request can ask about |
 //! | [`up`] | a server and two nodes in one process |
-//! | [`http`], [`api`] | the HTTPS server and its limits; the resources |
+//! | [`http`], [`api`], [`pages`] | the HTTPS server and its limits; the resources; what people see in a browser |
 //! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
 //! | [`authority`], [`node`], [`cloud`] | on the server: who its nodes are, and how it knows them |
 //! | [`enrolment`], [`client`], `work` | on a node: its server, how it knows that, and what it does for it |
@@ -60,9 +60,11 @@ pub mod hostname;
 pub mod http;
 pub mod identity;
 pub mod init;
+mod local;
 pub mod log;
 pub mod machine;
 pub mod node;
+pub mod pages;
 pub mod product;
 pub mod resolver;
 pub mod role;

@@ -13,7 +13,9 @@ use crate::authority::EnrolmentCode;
 use crate::endpoint::Endpoint;
 use crate::enrolment::{self, Enrolment};
 use crate::error::Kind;
+use crate::hostname::Hostname;
 use crate::http::problem::{Document, Problem};
+use crate::service::Context;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +29,40 @@ pub(super) struct NewEnrolment {
     cloud: Name,
     /// The node's name; its host's, if left out.
     name: Option<Name>,
+}
+
+impl NewEnrolment {
+    fn read(self, host: &Hostname, actor: &str) -> Result<enrolment::NewEnrolment, Problem> {
+        let code = EnrolmentCode::parse(&self.code);
+        let code = code.ok_or(Problem::INVALID.about("code is no enrolment code"))?;
+        let name = match self.name {
+            Some(name) => name,
+            None => {
+                Name::try_from(host.as_str().to_owned()).map_err(|reason| Problem::INVALID.about(reason))?
+            }
+        };
+        Ok(enrolment::NewEnrolment {
+            server: self.server,
+            code,
+            name,
+            cloud: self.cloud,
+            actor: actor.to_owned(),
+        })
+    }
+
+    /// Asks the server in somebody's name.
+    pub(super) async fn begin(self, context: &Arc<Context>, actor: &str) -> Result<Enrolment, Problem> {
+        let new = self.read(&context.machine().hostname, actor)?;
+        let context = Arc::clone(context);
+        // It goes on to its end, also where nobody waits for the answer any more.
+        let begun = tokio::spawn(async move {
+            let ground = context.ground().ok_or(Problem::STATE_UNAVAILABLE)?;
+            let begun = enrolment::begin(ground, new).await.map_err(told);
+            context.enrolment_begun();
+            begun
+        });
+        begun.await.map_err(|_| Problem::INTERNAL)?
+    }
 }
 
 /// Ask a server to take this node in
@@ -44,34 +80,13 @@ pub(super) async fn create(
     Body(new): Body<NewEnrolment>,
 ) -> Result<(StatusCode, Json<Enrolment>), Problem> {
     let user = user.may(Right::WriteNodes)?;
-    let code = EnrolmentCode::parse(&new.code).ok_or(Problem::INVALID.about("code is no enrolment code"))?;
-    let host = standing.0.view().machine.hostname;
-    let name = match new.name {
-        Some(name) => name,
-        None => Name::try_from(host.as_str().to_owned()).map_err(|reason| Problem::INVALID.about(reason))?,
-    };
     standing
         .begin(&user)
         .await?
         .rollback()
         .await
         .map_err(crate::error::Error::from)?;
-    let new = enrolment::NewEnrolment {
-        server: new.server,
-        code,
-        name,
-        cloud: new.cloud,
-        actor: user.name,
-    };
-    let context = Arc::clone(&standing.0);
-    // It goes on to its end, also where nobody waits for the answer any more.
-    let begun = tokio::spawn(async move {
-        let ground = context.ground().ok_or(Problem::STATE_UNAVAILABLE)?;
-        let begun = enrolment::begin(ground, new).await.map_err(told);
-        context.enrolment_begun();
-        begun
-    });
-    let begun = begun.await.map_err(|_| Problem::INTERNAL)??;
+    let begun = new.begin(&standing.0, &user.name).await?;
     Ok((StatusCode::ACCEPTED, Json(begun)))
 }
 

@@ -5,9 +5,12 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::enrolment::NewEnrolment;
 use super::request::{Body, Standing};
 use crate::access::{Name, Password, User};
+use crate::configuration::{Own, Settings};
 use crate::http::problem::{Document, Problem};
+use crate::role::Role;
 
 /// What is asked of whoever sets the connector up.
 #[derive(Deserialize, ToSchema)]
@@ -18,6 +21,10 @@ pub(super) struct Setup {
     code: String,
     /// The first administrator.
     administrator: Administrator,
+    /// The connector's settings; what is left out holds as the appliance has it.
+    settings: Option<Settings>,
+    /// On a node: the server that is asked to take it in. Where that refuses, nothing is set up.
+    enrolment: Option<NewEnrolment>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -35,6 +42,7 @@ pub(super) struct Administrator {
     (status = 401, body = Document, description = "The code is wrong"),
     (status = 410, body = Document, description = "The connector is set up already"),
     (status = 422, body = Document),
+    (status = 502, body = Document, description = "The server can't be reached, is another, or refuses"),
 ))]
 pub(super) async fn create(
     standing: Standing,
@@ -51,11 +59,28 @@ pub(super) async fn create(
     }
     let password =
         Password::new(body.administrator.password).map_err(|reason| Problem::INVALID.about(reason))?;
+    let settings = body.settings.unwrap_or_default();
+    settings
+        .check()
+        .map_err(|reason| Problem::INVALID.about(reason))?;
     let hash = ground.passwords.hash(password).await?;
-    let db = ground.database.begin().await?;
-    let made = ground.setup.finish(db, body.administrator.name, hash, now).await;
-    match made {
-        Ok(user) => Ok((StatusCode::CREATED, Json(user))),
+    let name = body.administrator.name;
+    if let Some(enrolment) = body.enrolment {
+        if standing.0.role() == Role::Server {
+            return Err(Problem::INVALID.about("enrolment is for a node, and this is a server"));
+        }
+        enrolment.begin(&standing.0, name.as_str()).await?;
+    }
+    let mut db = ground.database.begin().await?;
+    if settings != Settings::default() {
+        let known = Own::read(&mut db).await?;
+        Own::change(&mut db, settings.clone(), known.revision).await?;
+    }
+    match ground.setup.finish(db, name, hash, now).await {
+        Ok(user) => {
+            ground.settings.send_replace(settings);
+            Ok((StatusCode::CREATED, Json(user)))
+        }
         Err(error) if error.kind() == crate::error::Kind::Taken => Err(Problem::SETUP_DONE),
         Err(error) => Err(error.into()),
     }

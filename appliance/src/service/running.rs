@@ -36,7 +36,7 @@ impl Running {
         let context = Arc::new(context.with_ground().await);
         let server = Server {
             tls: context.tls()?,
-            router: crate::api::router(Arc::clone(&context)),
+            router: crate::pages::over(Arc::clone(&context), crate::api::router(Arc::clone(&context))),
             connections: Arc::clone(context.connections()),
             limits: match options.role {
                 // Each of its nodes keeps a connection.

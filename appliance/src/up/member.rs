@@ -4,13 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use axum::Router;
-use axum::body::Body;
-use http_body_util::BodyExt as _;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
-use hyper::service::Service as _;
-use hyper::{Method, Request, StatusCode};
-use hyper_util::service::TowerToHyperService;
+use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::ADMINISTRATOR;
@@ -18,6 +12,7 @@ use super::folder::Folder;
 use crate::access::Right;
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
+use crate::local::{Local, Question};
 use crate::role::Role;
 use crate::service::{Listen, Options, Running};
 
@@ -28,7 +23,7 @@ const DAYS: u16 = 366;
 pub(super) struct Member {
     name: &'static str,
     running: Running,
-    api: TowerToHyperService<Router>,
+    api: Local,
     token: Mutex<String>,
     kept: Folder,
 }
@@ -51,7 +46,7 @@ impl Member {
         let running = Running::start(&options).await?;
         Ok(Self {
             name,
-            api: TowerToHyperService::new(crate::api::router(running.context().clone())),
+            api: Local::new(crate::api::router(running.context().clone())),
             running,
             token: Mutex::default(),
             kept: Folder::open(folder.path())?,
@@ -135,28 +130,15 @@ impl Member {
     }
 
     async fn answer(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(StatusCode, Value)> {
-        let failed = |reason: &str| Error::new(Kind::Malformed, self.name, format!("{path}: {reason}"));
         let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut request = Request::builder().method(method).uri(path);
-        if !token.is_empty() {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = match body {
-            Some(body) => request
-                .header(CONTENT_TYPE, "application/json")
-                .body(Body::from(body.to_string())),
-            None => request.body(Body::empty()),
+        let question = Question {
+            method,
+            path,
+            token: &token,
+            body,
+            ..Question::default()
         };
-        let request = request.map_err(|error| failed("no request").because(error))?;
-        let answer = match self.api.call(request).await {
-            Ok(answer) => answer,
-            Err(never) => match never {},
-        };
-        let (head, body) = answer.into_parts();
-        let body = body.collect().await;
-        let bytes = body
-            .map_err(|error| failed("no answer").because(error))?
-            .to_bytes();
-        Ok((head.status, serde_json::from_slice(&bytes).unwrap_or_default()))
+        let answer = self.api.ask(question).await?;
+        Ok((answer.status, answer.body))
     }
 }

@@ -1,0 +1,89 @@
+//! The API, asked in this process: what people do on pages, and `vcc up` in their place, goes the way of every other request.
+
+use axum::Router;
+use axum::body::Body;
+use http_body_util::BodyExt as _;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName};
+use hyper::service::Service as _;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::service::TowerToHyperService;
+use serde_json::Value;
+
+use crate::error::{Error, Kind, Result};
+use crate::http::peer::Peer;
+
+/// An API.
+#[derive(Debug, Clone)]
+pub(crate) struct Local {
+    router: TowerToHyperService<Router>,
+}
+
+/// What is asked.
+#[derive(Debug, Default)]
+pub(crate) struct Question<'a> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    /// Who asks; nobody if it is empty.
+    pub(crate) token: &'a str,
+    pub(crate) body: Option<&'a Value>,
+    pub(crate) field: Option<(HeaderName, String)>,
+    /// Where the wish comes from.
+    pub(crate) peer: Option<Peer>,
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) fields: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Local {
+    pub(crate) fn new(router: Router) -> Self {
+        Self {
+            router: TowerToHyperService::new(router),
+        }
+    }
+
+    /// Asks; an answer that refuses is an answer, too.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] for what can't be asked.
+    pub(crate) async fn ask(&self, question: Question<'_>) -> Result<Answer> {
+        let failed = |reason: &str| Error::new(Kind::Malformed, question.path.to_owned(), reason);
+        let mut request = Request::builder()
+            .method(question.method.clone())
+            .uri(question.path);
+        if !question.token.is_empty() {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", question.token));
+        }
+        if let Some((name, value)) = &question.field {
+            request = request.header(name, value);
+        }
+        if let Some(peer) = &question.peer {
+            request = request.extension(peer.clone());
+        }
+        let request = match question.body {
+            Some(body) => request
+                .header(CONTENT_TYPE, "application/json")
+                .body(Body::from(body.to_string())),
+            None => request.body(Body::empty()),
+        };
+        let request = request.map_err(|error| failed("can't be asked for").because(error))?;
+        let answer = match self.router.call(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await;
+        let bytes = body
+            .map_err(|error| failed("has no answer").because(error))?
+            .to_bytes();
+        Ok(Answer {
+            status: head.status,
+            fields: head.headers,
+            body: serde_json::from_slice(&bytes).unwrap_or_default(),
+        })
+    }
+}

@@ -1,0 +1,34 @@
+// Keeps a page up to date while nobody works on it. Without it everything still works.
+"use strict";
+
+const PAUSE = 3000;
+const main = document.querySelector("main[data-live]");
+let touched = false;
+
+async function refresh() {
+  if (touched || document.hidden || main.contains(document.activeElement)) return;
+  const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual" });
+  if (answer.type === "opaqueredirect") {
+    // The session has ended.
+    location.reload();
+    return;
+  }
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector("main");
+  if (fresh && !touched && fresh.innerHTML !== main.innerHTML) main.replaceChildren(...fresh.childNodes);
+  document.body.classList.remove("stale");
+}
+
+async function watch() {
+  try {
+    await refresh();
+  } catch {
+    document.body.classList.add("stale");
+  }
+  setTimeout(watch, PAUSE);
+}
+
+if (main) {
+  main.addEventListener("input", () => { touched = true; });
+  setTimeout(watch, PAUSE);
+}
