@@ -12,6 +12,7 @@
 pub mod archive;
 pub mod artefacts;
 pub mod authority;
+pub mod browser;
 pub mod conformance;
 pub mod corpus;
 pub mod counterpart;

@@ -114,7 +114,7 @@ fn work(visitor: &Visitor, id: &str, tasks: &Value) -> Markup {
     html! {
         section {
             h2 { "Tasks" }
-            (tasks::table(tasks))
+            @if !entries(tasks).is_empty() { (tasks::table(tasks)) }
             @if visitor.may(Right::WriteTasks) {
                 form method="post" action={ "/nodes/" (id) "/order" } {
                     label {

@@ -1,0 +1,256 @@
+//! What pages give away, to whom, and from where they take forms.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+#[path = "connector/connector.rs"]
+mod connector;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use connector::{Connector, PASSWORD};
+use http_body_util::BodyExt as _;
+use hyper::service::Service as _;
+use hyper::{HeaderMap, Request};
+use hyper_util::service::TowerToHyperService;
+use serde_json::json;
+
+const OURS: (&str, &str) = ("sec-fetch-site", "same-origin");
+
+struct Seen {
+    status: u16,
+    fields: HeaderMap,
+    text: String,
+}
+
+impl Seen {
+    fn place(&self) -> &str {
+        self.fields["location"].to_str().unwrap()
+    }
+
+    fn cookie(&self) -> &str {
+        let cookie = self.fields["set-cookie"].to_str().unwrap();
+        cookie.split_once(';').unwrap().0
+    }
+}
+
+async fn ask(own: &Connector, request: Request<Body>) -> Seen {
+    let api = appliance::api::router(Arc::clone(&own.context));
+    let pages = appliance::pages::over(Arc::clone(&own.context), api);
+    let answer = TowerToHyperService::new(pages).call(request).await.unwrap();
+    let (head, body) = answer.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    Seen {
+        status: head.status.as_u16(),
+        fields: head.headers,
+        text: String::from_utf8(bytes.to_vec()).unwrap(),
+    }
+}
+
+async fn get(own: &Connector, path: &str, cookie: &str) -> Seen {
+    let request = Request::get(path).header("cookie", cookie);
+    ask(own, request.body(Body::empty()).unwrap()).await
+}
+
+async fn send(own: &Connector, path: &str, cookie: &str, from: (&str, &str), form: &str) -> Seen {
+    let request = Request::post(path)
+        .header("host", "node.example:8443")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("cookie", cookie)
+        .header(from.0, from.1);
+    ask(own, request.body(Body::from(form.to_owned())).unwrap()).await
+}
+
+/// A server, and the cookie of its administrator.
+async fn set_up() -> (Connector, String, String) {
+    let (own, root) = Connector::set_up().await;
+    let form = format!("name=root&password={}", PASSWORD.replace(' ', "+"));
+    let seen = send(&own, "/login", "", OURS, &form).await;
+    assert_eq!((seen.status, seen.place()), (303, "/"), "{}", seen.text);
+    let cookie = seen.cookie().to_owned();
+    (own, root, cookie)
+}
+
+#[tokio::test]
+async fn before_the_set_up_there_is_only_the_wizard_and_afterwards_none() {
+    let own = Connector::new().await;
+    for path in ["/", "/nodes", "/login", "/audit", "/configuration"] {
+        let seen = get(&own, path, "").await;
+        assert_eq!((seen.status, seen.place()), (303, "/setup"), "{path}");
+    }
+    let code = own.context.setup_code().unwrap();
+    let form = |again: &str| format!("code={code}&name=root&password=correct+horse&again={again}&ntp=");
+    let seen = send(&own, "/setup", "", OURS, &form("other")).await;
+    assert_eq!(seen.status, 422);
+    assert!(seen.text.contains("The two passwords differ.") && !seen.text.contains("correct horse"));
+    let seen = send(
+        &own,
+        "/setup",
+        "",
+        ("sec-fetch-site", "cross-site"),
+        &form("correct+horse"),
+    )
+    .await;
+    assert_eq!(seen.status, 403);
+    let seen = send(&own, "/setup", "", OURS, &form("correct+horse")).await;
+    assert_eq!((seen.status, seen.place()), (303, "/"), "{}", seen.text);
+    let cookie = seen.fields["set-cookie"].to_str().unwrap();
+    for part in [
+        "__Host-vcc-",
+        "; Path=/",
+        "; Secure",
+        "; HttpOnly",
+        "; SameSite=Strict",
+    ] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    assert_eq!(get(&own, "/setup", "").await.place(), "/");
+    assert_eq!(
+        send(&own, "/setup", "", OURS, &form("correct+horse"))
+            .await
+            .place(),
+        "/login"
+    );
+}
+
+#[tokio::test]
+async fn a_form_from_elsewhere_is_refused_whoever_is_logged_in() {
+    let (own, root, cookie) = set_up().await;
+    for from in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("sec-fetch-site", "none"),
+        ("origin", "https://evil.example"),
+        ("origin", "https://node.example:9443"),
+        ("origin", "http://node.example:8443"),
+        ("origin", "null"),
+        ("x-none", "1"),
+    ] {
+        let seen = send(
+            &own,
+            "/configuration",
+            &cookie,
+            from,
+            "scope=all&version=0&notice=evil",
+        )
+        .await;
+        assert_eq!(seen.status, 403, "{from:?}");
+    }
+    assert_eq!(
+        own.get(&root, "/api/v1/configurations/all").await.body["version"],
+        0
+    );
+    for (version, from) in [("0", OURS), ("1", ("origin", "https://node.example:8443"))] {
+        let form = format!("scope=all&version={version}&notice=ours");
+        let seen = send(&own, "/configuration", &cookie, from, &form).await;
+        assert_eq!(seen.status, 303, "{from:?} {}", seen.text);
+    }
+    // The API takes no cookie: no page of others can use a session.
+    let seen = get(&own, "/api/v1/users", &cookie).await;
+    assert_eq!(seen.status, 401);
+}
+
+#[tokio::test]
+async fn texts_of_others_are_texts_on_a_page() {
+    let (own, root, cookie) = set_up().await;
+    let hostile = "<script>alert(1)</script>\"' onload=\"x";
+    let wanted = json!({ "settings": { "notice": hostile } });
+    let path = "/api/v1/configurations/all";
+    assert_eq!(
+        own.matching(&root, "PUT", path, "\"0\"", Some(&wanted))
+            .await
+            .status,
+        200
+    );
+    let seen = get(&own, "/configuration", &cookie).await;
+    assert!(
+        seen.text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"),
+        "{}",
+        seen.text
+    );
+    assert!(!seen.text.contains("<script>alert") && !seen.text.contains("\" onload=\""));
+    let seen = send(&own, "/login", "", OURS, "name=%3Cb%3E%22&password=x&next=%2F").await;
+    assert_eq!(seen.status, 401);
+    assert!(seen.text.contains("&lt;b&gt;&quot;"), "{}", seen.text);
+}
+
+#[tokio::test]
+async fn a_login_leads_to_a_page_of_ours_and_nowhere_else() {
+    let (own, _, _) = set_up().await;
+    for next in [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/a?b=c",
+        "/%2F",
+    ] {
+        let seen = get(&own, &format!("/login?next={}", next.replace('\\', "%5C")), "").await;
+        assert!(
+            seen.text.contains("name=\"next\" value=\"/\""),
+            "{next}: {}",
+            seen.text
+        );
+        let form = format!(
+            "name=root&password={}&next={}",
+            PASSWORD.replace(' ', "+"),
+            next.replace('%', "%25")
+        );
+        assert_eq!(send(&own, "/login", "", OURS, &form).await.place(), "/", "{next}");
+    }
+    let form = format!("name=root&password={}&next=/nodes", PASSWORD.replace(' ', "+"));
+    assert_eq!(send(&own, "/login", "", OURS, &form).await.place(), "/nodes");
+}
+
+#[tokio::test]
+async fn pages_load_nothing_but_their_own_style_and_script_and_hold_none_themselves() {
+    let (own, root, cookie) = set_up().await;
+    let tenant = own.tenant(&root, "acme").await.0;
+    for path in [
+        "/",
+        "/login",
+        "/nodes",
+        "/tasks",
+        "/configuration",
+        "/audit",
+        "/nodes/none",
+        "/style.css",
+    ] {
+        let seen = get(&own, path, &cookie).await;
+        let policy = seen.fields["content-security-policy"].to_str().unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'") && !policy.contains("unsafe"),
+            "{path}: {policy}"
+        );
+        assert_eq!(seen.fields["x-frame-options"], "DENY", "{path}");
+        assert_eq!(seen.fields["cache-control"], "no-store", "{path}");
+        assert!(
+            !seen.text.contains(" style=") && !seen.text.contains(" onclick="),
+            "{path}"
+        );
+        let scripts: Vec<_> = seen.text.match_indices("<script").collect();
+        assert!(scripts.len() <= 1, "{path}");
+    }
+    assert_eq!(get(&own, "/nodes/none", &cookie).await.status, 404);
+    assert_eq!(get(&own, "/nodes/../users", &cookie).await.status, 404);
+    assert!(!tenant.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_may_not_see_something_is_not_shown_it() {
+    let (own, root, cookie) = set_up().await;
+    own.tenant(&root, "acme").await;
+    let form = format!("name=acme-admin&password={}", PASSWORD.replace(' ', "+"));
+    let tenant = send(&own, "/login", "", OURS, &form).await;
+    let tenant = tenant.cookie();
+    let seen = get(&own, "/", tenant).await;
+    assert_eq!(seen.status, 200, "{}", seen.text);
+    assert!(!seen.text.contains("href=\"/nodes\""), "{}", seen.text);
+    for path in ["/nodes", "/tasks", "/configuration"] {
+        assert_eq!(get(&own, path, tenant).await.status, 403, "{path}");
+    }
+    let seen = send(&own, "/nodes/code", tenant, OURS, "").await;
+    assert_eq!(seen.status, 403);
+    // Who is logged out is nobody.
+    assert_eq!(send(&own, "/logout", &cookie, OURS, "").await.place(), "/login");
+    assert_eq!(get(&own, "/nodes", &cookie).await.place(), "/login?next=/nodes");
+}
