@@ -17,7 +17,7 @@ pub use principal::Principal;
 pub use right::{Right, Rights};
 pub use role::Role;
 pub use token::{NewToken, Secret, Token};
-pub use user::{Name, NewUser, User, UserChange};
+pub use user::{Name, NewUser, User, UserChange, is_login};
 
 use crate::clock::Moment;
 use crate::error::Result;

@@ -266,7 +266,7 @@ async fn a_tenant_sees_its_own_and_makes_nobody_who_may_do_more() {
     assert_eq!(tenants.body[0]["id"], json!(a));
     let auditor = json!({ "name": "a-auditor", "role": "auditor", "password": PASSWORD });
     assert_eq!(own.post(&admin_a, "/api/v1/users", &auditor).await.status, 201);
-    let worker = own.log_in("x").await;
+    let worker = own.log_in("a/x").await;
     assert_eq!(own.get(&worker, "/api/v1/users").await.status, 403);
 
     let audit = own.get(&admin_b, "/api/v1/audit").await;
@@ -275,7 +275,7 @@ async fn a_tenant_sees_its_own_and_makes_nobody_who_may_do_more() {
     }
     let auditor = json!({ "name": "auditor", "role": "auditor", "tenant": a, "password": PASSWORD });
     assert_eq!(own.post(&root, "/api/v1/users", &auditor).await.status, 201);
-    let auditor = own.log_in("auditor").await;
+    let auditor = own.log_in("a/auditor").await;
     assert_eq!(own.get(&auditor, "/api/v1/users").await.status, 200);
     assert_eq!(
         own.get(&auditor, "/api/v1/nodes").await.status,
@@ -411,7 +411,7 @@ async fn what_was_done_is_written_down_unbroken_and_no_secret_is_in_it() {
     assert_eq!(
         told,
         [
-            "a-admin session.create done",
+            "a/a-admin session.create done",
             "root user.create done",
             "root tenant.create done",
             "root session.create refused",

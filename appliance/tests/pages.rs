@@ -239,7 +239,7 @@ async fn pages_load_nothing_but_their_own_style_and_script_and_hold_none_themsel
 async fn whoever_may_not_see_something_is_not_shown_it() {
     let (own, root, cookie) = set_up().await;
     own.tenant(&root, "acme").await;
-    let form = format!("name=acme-admin&password={}", PASSWORD.replace(' ', "+"));
+    let form = format!("name=acme%2Facme-admin&password={}", PASSWORD.replace(' ', "+"));
     let tenant = send(&own, "/login", "", OURS, &form).await;
     let tenant = tenant.cookie();
     let seen = get(&own, "/", tenant).await;

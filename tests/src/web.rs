@@ -62,13 +62,32 @@ pub fn get(origin: &str, path: &str) -> Option<Answer> {
 
 /// One request with a body of JSON, by somebody who has a token unless it is empty.
 pub fn post(origin: &str, path: &str, token: &str, body: &Value) -> Option<Answer> {
-    // Neither is for the list of processes.
+    ask(origin, path, token, "POST", &[], Some(body))
+}
+
+/// One request, by somebody who has a token unless it is empty, with more header fields.
+pub fn ask(
+    origin: &str,
+    path: &str,
+    token: &str,
+    method: &str,
+    fields: &[&str],
+    body: Option<&Value>,
+) -> Option<Answer> {
+    // Nothing of it is for the list of processes.
     let mut given = tempfile::NamedTempFile::new().unwrap();
-    writeln!(given, "header = \"Content-Type: application/json\"").unwrap();
+    let mut line = |name: &str, value: &str| writeln!(given, "{name} = {value:?}").unwrap();
+    line("request", method);
     if !token.is_empty() {
-        writeln!(given, "header = \"Authorization: Bearer {token}\"").unwrap();
+        line("header", &format!("Authorization: Bearer {token}"));
     }
-    writeln!(given, "data = {:?}", body.to_string()).unwrap();
+    for field in fields {
+        line("header", field);
+    }
+    if let Some(body) = body {
+        line("header", "Content-Type: application/json");
+        line("data", &body.to_string());
+    }
     let mut curl = Command::new("curl");
     answer(
         curl.arg("--config")

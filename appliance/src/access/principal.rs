@@ -7,7 +7,7 @@ use super::{Right, Rights, Role};
 pub struct Principal {
     /// The user's id.
     pub id: String,
-    /// Its name.
+    /// What it logs in with.
     pub name: String,
     /// Its role.
     pub role: Role,

@@ -173,7 +173,7 @@ impl Token {
         secret: &Secret,
         now: Moment,
     ) -> Result<Option<Principal>> {
-        let statement = "SELECT tokens.id AS token, tokens.name AS purpose, scope, expires, used, users.id, users.name, \
+        let statement = "SELECT tokens.id AS token, tokens.name AS purpose, scope, expires, used, users.id, users.login, \
                          role, tenant FROM tokens JOIN users ON users.id = tokens.owner WHERE digest = $1";
         let row = sqlx::query(statement)
             .bind(secret.digest())
@@ -206,7 +206,7 @@ impl Token {
         };
         Ok(Some(Principal {
             id: row.get("id"),
-            name: row.get("name"),
+            name: row.get("login"),
             role,
             tenant,
             rights: role.rights().and(rights(&row)?).and(most),

@@ -57,6 +57,8 @@ pub struct User {
     /// The tenant it belongs to; the provider's users have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// What it logs in with: its name, after its tenant's and a slash where it has one.
+    pub login: String,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created: Moment,
@@ -86,7 +88,25 @@ pub struct UserChange {
     pub hash: Option<String>,
 }
 
-const COLUMNS: &str = "id, name, role, tenant, created, revision";
+const COLUMNS: &str = "id, name, login, role, tenant, created, revision";
+
+async fn tenant_name(db: &mut Transaction<'_, Sqlite>, id: &str) -> Result<String> {
+    let row = sqlx::query("SELECT name FROM tenants WHERE id = $1")
+        .bind(id)
+        .fetch_optional(&mut **db)
+        .await?;
+    let unknown = || Error::new(Kind::Unknown, "users", "there is no such tenant");
+    Ok(row.ok_or_else(unknown)?.get("name"))
+}
+
+/// Whether a text can be what somebody logs in with.
+pub fn is_login(text: &str) -> bool {
+    let is_name = |part: &str| Name::try_from(part.to_owned()).is_ok();
+    match text.split_once('/') {
+        Some((tenant, name)) => is_name(tenant) && is_name(name),
+        None => is_name(text),
+    }
+}
 
 impl User {
     fn read(row: &SqliteRow) -> Result<Self> {
@@ -94,6 +114,7 @@ impl User {
         Ok(Self {
             id: row.get("id"),
             name: row.get("name"),
+            login: row.get("login"),
             role: role
                 .parse()
                 .map_err(|reason: String| Error::new(Kind::StateCorrupt, "users", reason))?,
@@ -108,19 +129,25 @@ impl User {
     /// # Errors
     /// [`Kind::Taken`] for a name that is in use, [`Kind::Unknown`] for a tenant that is not there.
     pub async fn create(db: &mut Transaction<'_, Sqlite>, new: NewUser, now: Moment) -> Result<Self> {
+        let login = match &new.tenant {
+            Some(tenant) => format!("{}/{}", tenant_name(db, tenant).await?, new.name),
+            None => new.name.to_string(),
+        };
         let user = Self {
             id: Uuid::new_v4().to_string(),
             name: new.name.to_string(),
+            login,
             role: new.role,
             tenant: new.tenant,
             created: now,
             revision: 1,
         };
-        let statement = "INSERT INTO users (id, name, tenant, role, password, created, revision) \
-                         VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let statement = "INSERT INTO users (id, name, login, tenant, role, password, created, revision) \
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         sqlx::query(statement)
             .bind(&user.id)
             .bind(&user.name)
+            .bind(&user.login)
             .bind(&user.tenant)
             .bind(user.role.as_str())
             .bind(new.hash.unwrap_or_default())
@@ -131,7 +158,7 @@ impl User {
         Ok(user)
     }
 
-    /// Those that a principal sees, by name, after `after`.
+    /// Those that a principal sees, by login, after `after`.
     ///
     /// # Errors
     /// The database fails.
@@ -142,7 +169,7 @@ impl User {
         most: u32,
     ) -> Result<Vec<Self>> {
         let statement = format!(
-            "SELECT {COLUMNS} FROM users WHERE name > $1 AND ($2 IS NULL OR tenant = $2) ORDER BY name LIMIT $3"
+            "SELECT {COLUMNS} FROM users WHERE login > $1 AND ($2 IS NULL OR tenant = $2) ORDER BY login LIMIT $3"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(after)
@@ -171,14 +198,14 @@ impl User {
         row.as_ref().map(Self::read).transpose()
     }
 
-    /// The one of a name, and the hash of its password.
+    /// The one who logs in so, and the hash of its password.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn named(db: &mut Transaction<'_, Sqlite>, name: &str) -> Result<Option<(Self, String)>> {
-        let statement = format!("SELECT {COLUMNS}, password FROM users WHERE name = $1");
+    pub async fn of_login(db: &mut Transaction<'_, Sqlite>, login: &str) -> Result<Option<(Self, String)>> {
+        let statement = format!("SELECT {COLUMNS}, password FROM users WHERE login = $1");
         let row = sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(name)
+            .bind(login)
             .fetch_optional(&mut **db)
             .await?;
         let user = row

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::request::{Body, From, LoggedIn, Standing};
-use crate::access::{Name, NewToken, Right, Role, Secret, Token, User};
+use crate::access::{NewToken, Right, Role, Secret, Token, User, is_login};
 use crate::audit::{self, Deed};
 use crate::clock::Moment;
 use crate::error::Error;
@@ -16,6 +16,7 @@ use crate::http::problem::{Document, Problem};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
+    /// NAME, or TENANT/NAME.
     name: String,
     #[schema(format = Password)]
     password: String,
@@ -59,22 +60,23 @@ pub(super) async fn create(
     let ground = standing.ground()?;
     let now = ground.clock.now();
     // What is no user's name takes no room, and no time.
-    let Ok(name) = Name::try_from(login.name) else {
+    if !is_login(&login.name) {
         return Err(Problem::WRONG_CREDENTIALS);
-    };
-    if let Err(wait) = ground.attempts.begin(name.as_str(), from, now) {
+    }
+    let name = login.name;
+    if let Err(wait) = ground.attempts.begin(&name, from, now) {
         return Err(Problem::TOO_MANY_ATTEMPTS.with(RETRY_AFTER, wait.as_secs().max(1)));
     }
-    let known = User::named(&mut ground.database.begin().await?, name.as_str()).await?;
+    let known = User::of_login(&mut ground.database.begin().await?, &name).await?;
     let hash = known.as_ref().map(|(_, hash)| hash.clone());
     // A robot's is empty, and no password's.
     let right = ground.passwords.is(hash, login.password).await?;
     let mut db = ground.database.begin().await?;
     // The password may have been changed while it was compared.
-    let still = User::named(&mut db, name.as_str()).await?;
+    let still = User::of_login(&mut db, &name).await?;
     let known = known.filter(|known| still.as_ref() == Some(known));
     let deed = |outcome| Deed {
-        actor: known.as_ref().map_or("nobody", |(user, _)| &user.name),
+        actor: known.as_ref().map_or("nobody", |(user, _)| &user.login),
         tenant: known.as_ref().and_then(|(user, _)| user.tenant.as_deref()),
         action: "session.create",
         object: "",
@@ -88,7 +90,7 @@ pub(super) async fn create(
         db.commit().await.map_err(Error::from)?;
         return Err(Problem::WRONG_CREDENTIALS);
     };
-    ground.attempts.right(name.as_str(), from);
+    ground.attempts.right(&name, from);
     let (secret, new) = (Secret::new()?, NewToken::session(&user.id, now));
     let expires = new.expires;
     new.create(&mut db, &secret, now).await?;

@@ -51,7 +51,7 @@ pub(super) async fn list(
     let user = user.may(Right::ReadUsers)?;
     let mut db = standing.ground()?.database.begin().await?;
     let users = User::list(&mut db, &user, page.cursor(), page.limit()).await?;
-    let last = users.last().map(|user| user.name.as_str());
+    let last = users.last().map(|user| user.login.as_str());
     let link = page.link("/api/v1/users", users.len(), last);
     Ok((AppendHeaders(link), Json(users)))
 }
@@ -241,7 +241,7 @@ async fn record(
         actor: &actor.name,
         tenant: user.tenant.as_deref(),
         action,
-        object: &user.name,
+        object: &user.login,
         outcome: "done",
     };
     audit::record(db, deed, now).await

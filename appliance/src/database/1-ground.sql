@@ -13,10 +13,11 @@ CREATE TABLE tenants (
     revision BIGINT NOT NULL
 );
 
--- A user without a tenant is the provider's.
+-- A user without a tenant is the provider's. Names are a tenant's own: whether another has the same nobody can tell.
 CREATE TABLE users (
     id TEXT PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    login TEXT NOT NULL UNIQUE,
     tenant TEXT REFERENCES tenants (id),
     role TEXT NOT NULL,
     password TEXT NOT NULL,

@@ -209,7 +209,7 @@ impl Connector {
         let id = tenant.body["id"].as_str().unwrap().to_owned();
         let user = json!({ "name": format!("{name}-admin"), "role": "tenant-admin", "tenant": id, "password": PASSWORD });
         assert_eq!(self.post(root, "/api/v1/users", &user).await.status, 201);
-        let session = self.log_in(&format!("{name}-admin")).await;
+        let session = self.log_in(&format!("{name}/{name}-admin")).await;
         (id, session)
     }
 
