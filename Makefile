@@ -78,7 +78,7 @@ bench: package bench-inputs
 	@$(ARTEFACTS) $(CARGO) bench --locked -q -p e2e
 
 # One of benches/. Most need the command alone.
-bench-appliance: package
+bench-appliance bench-nodes: package
 bench-disks bench-deploy: package bench-inputs
 bench-%: dependencies
 	@$(CARGO) build --locked -q --release -p packer
