@@ -127,9 +127,11 @@ impl Browser {
         self.post(&format!("/element/{element}/click"), &json!({}));
     }
 
+    /// What an element says; nothing where there is none.
     pub fn text(&self, selector: &str) -> String {
-        let element = self.element(selector);
-        let text = self.get(&format!("/element/{element}/text"));
+        // In one step: a page that renews itself takes its elements away.
+        let script = "return document.querySelector(arguments[0])?.innerText ?? ''";
+        let text = self.post("/execute/sync", &json!({ "script": script, "args": [selector] }));
         text.as_str().unwrap().to_owned()
     }
 

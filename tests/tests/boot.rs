@@ -203,7 +203,12 @@ fn check_setup_required(guest: &Guest) {
     assert_eq!(wizard.status, 200, "{wizard:?}");
     assert!(wizard.body.contains("<h1>Set up</h1>"), "{wizard:?}");
     assert_eq!(guest.get("/").status, 303);
-    for path in ["/api/v1/users", "/api/v1/packages", "/api/v1/about/more", "/..%2fetc"] {
+    for path in [
+        "/api/v1/users",
+        "/api/v1/packages",
+        "/api/v1/about/more",
+        "/..%2fetc",
+    ] {
         let answer = guest.get(path);
         assert_eq!(
             (answer.status, answer.content_type.as_str()),

@@ -187,10 +187,16 @@ fn two_appliances_are_enrolled_configured_cut_off_restarted_and_come_back() {
     );
 
     // A reset and a power cut change nothing about who it is.
+    let seen = server.get(&format!("/api/v1/nodes/{south_id}"))["seen"].clone();
     south.reset();
-    server.is(&south, &south_id, "UNREACHABLE");
-    server.is(&south, &south_id, "LIVE");
+    south.wait_console("boots=2", 1);
     south.wait_console("Notice      after the cut", 2);
+    let path = format!("/api/v1/nodes/{south_id}");
+    server.wait_for(&path, Some(&south), |node| {
+        node["status"] == "LIVE" && node["seen"].as_str() > seen.as_str()
+    });
+    // Its first sign of life after the start was taken, and no other's was.
+    assert!(server.diagnose(&south, &south_id)["version"].is_string());
     north.pull_the_plug();
     server.is(&south, &north_id, "UNREACHABLE");
     let north = start(&first_disks);
