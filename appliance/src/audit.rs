@@ -2,7 +2,7 @@
 //! out unnoticed by whoever knows a later digest.
 
 use ring::digest::{Context, SHA256};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 use utoipa::ToSchema;
@@ -28,7 +28,7 @@ pub struct Deed<'a> {
 }
 
 /// An entry of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Entry {
     /// Its place, from 1, without gaps.
     pub number: i64,
@@ -154,6 +154,23 @@ impl Chain {
         &self.digest
     }
 
+    /// Sees that an entry is the next one, and as it was written.
+    ///
+    /// # Errors
+    /// [`Kind::StateCorrupt`], with the number of the entry that was to come.
+    pub fn follow(&mut self, entry: Entry) -> Result<()> {
+        let number = self.number + 1;
+        if entry.number != number || entry.digest != entry.covering(&self.digest) {
+            let reason = format!("entry {number} is missing or not as it was written");
+            return Err(Error::new(Kind::StateCorrupt, "the audit log", reason));
+        }
+        *self = Self {
+            number,
+            digest: entry.digest,
+        };
+        Ok(())
+    }
+
     /// Sees that the next thousand are there and as they were written; whether there may be more.
     ///
     /// # Errors
@@ -164,16 +181,8 @@ impl Chain {
             .bind(self.number)
             .fetch_all(&mut **db)
             .await?;
-        for entry in rows.iter().map(Entry::read) {
-            let number = self.number + 1;
-            if entry.number != number || entry.digest != entry.covering(&self.digest) {
-                let reason = format!("entry {number} is missing or not as it was written");
-                return Err(Error::new(Kind::StateCorrupt, "the audit log", reason));
-            }
-            *self = Self {
-                number,
-                digest: entry.digest,
-            };
+        for row in &rows {
+            self.follow(Entry::read(row))?;
         }
         Ok(!rows.is_empty())
     }

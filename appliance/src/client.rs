@@ -1,30 +1,32 @@
-//! A connector as the client of its server: one kept connection, to whoever has the key that was pinned.
+//! The client of a connector, a node's or an administrator's: one kept connection, to the one that is trusted.
 
-use std::sync::Arc;
+mod trust;
+
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::ClientConfig;
+use rustls::crypto::ring;
 use rustls::version::TLS13;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::access::Secret;
-use crate::authority::{KeyDigest, SERVER_NAME};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result};
+use crate::identity::Fingerprint;
 use crate::resolver::Resolver;
+
+pub use trust::Trust;
 
 /// The longest that a connection, or an answer, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,7 +37,13 @@ const LIMIT: usize = 1 << 20;
 pub struct Client {
     server: Endpoint,
     resolver: Resolver,
+    /// What is asked for in the field `Host`.
+    host: String,
+    /// What is asked for in TLS.
+    name: ServerName<'static>,
     tls: TlsConnector,
+    /// What is wrong with one who isn't it.
+    stranger: &'static str,
     kept: Option<SendRequest<Full<Bytes>>>,
 }
 
@@ -44,6 +52,8 @@ pub struct Client {
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
+    /// Its header fields.
+    pub fields: HeaderMap,
     body: Bytes,
 }
 
@@ -67,28 +77,27 @@ impl Answer {
 }
 
 impl Client {
-    /// A server, known by one of its authority's keys. With a certificate and its key, the server knows who asks.
+    /// A server, and how it is known. With a certificate and its key, the server knows who asks.
     ///
     /// # Errors
     /// [`Kind::Tls`].
     pub fn new(
         server: Endpoint,
         resolver: Resolver,
-        authorities: Vec<KeyDigest>,
+        trust: impl Into<Trust>,
         own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
     ) -> Result<Self> {
-        let failed =
-            |error| Error::new(Kind::Tls, "TLS", "the node's certificate is unusable").because(error);
+        let failed = |error| Error::new(Kind::Tls, "TLS", "the own certificate is unusable").because(error);
+        let trust = trust.into();
+        let (host, name) = trust.asked_for(&server)?;
+        let stranger = trust.stranger();
         let provider = Arc::new(ring::default_provider());
-        let verifier = Pinned {
-            authorities,
-            provider: Arc::clone(&provider),
-        };
+        let verifier = trust.verifier(Arc::clone(&provider))?;
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])
             .map_err(failed)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(verifier);
         let mut config = match own {
             Some((certificate, key)) => builder
                 .with_client_auth_cert(vec![certificate], key)
@@ -99,7 +108,10 @@ impl Client {
         Ok(Self {
             server,
             resolver,
+            host,
+            name,
             tls: TlsConnector::from(Arc::new(config)),
+            stranger,
             kept: None,
         })
     }
@@ -115,26 +127,83 @@ impl Client {
         token: Option<&Secret>,
         body: Option<&impl Serialize>,
     ) -> Result<Answer> {
-        let late = |_| self::unreachable("no answer in time");
-        timeout(PATIENCE, self.ask_patiently(method, path, token, body))
-            .await
-            .map_err(late)?
+        self.ask_with(method, path, token, &[], body, PATIENCE).await
     }
 
-    async fn ask_patiently(
+    /// The same with more header fields, and with as much patience as it takes.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn ask_with(
         &mut self,
         method: Method,
         path: &str,
         token: Option<&Secret>,
+        fields: &[(HeaderName, &str)],
         body: Option<&impl Serialize>,
+        patience: Duration,
     ) -> Result<Answer> {
-        let failed = |error: hyper::Error| unreachable("the connection broke").because(error);
+        let request = self.request(method, path, token, fields, body)?;
+        let asked = async {
+            let (sender, answer) = self.send(request).await?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, LIMIT).collect().await;
+            let body = body.map_err(|_| unreachable("the answer broke off, or is too long"))?;
+            self.kept = Some(sender);
+            Ok(Answer {
+                status: head.status,
+                fields: head.headers,
+                body: body.to_bytes(),
+            })
+        };
+        timeout(patience, asked).await.map_err(late)?
+    }
+
+    /// Asks for what has no end, and leaves the reading to the caller. An answer that is no success is told whole.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn open(
+        &mut self,
+        path: &str,
+        token: Option<&Secret>,
+        fields: &[(HeaderName, &str)],
+    ) -> Result<Result<Incoming, Answer>> {
+        let request = self.request(Method::GET, path, token, fields, None::<&()>)?;
+        let opened = async {
+            let (_, answer) = self.send(request).await?;
+            if answer.status().is_success() {
+                return Ok(Ok(answer.into_body()));
+            }
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, LIMIT).collect().await;
+            let body = body.map_err(|_| unreachable("the answer broke off, or is too long"))?;
+            Ok(Err(Answer {
+                status: head.status,
+                fields: head.headers,
+                body: body.to_bytes(),
+            }))
+        };
+        timeout(PATIENCE, opened).await.map_err(late)?
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&Secret>,
+        fields: &[(HeaderName, &str)],
+        body: Option<&impl Serialize>,
+    ) -> Result<Request<Full<Bytes>>> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, SERVER_NAME);
+            .header(HOST, &self.host);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
+        }
+        for (name, value) in fields {
+            request = request.header(name, *value);
         }
         let bytes = match body {
             Some(body) => {
@@ -143,9 +212,15 @@ impl Client {
             }
             None => Vec::new(),
         };
-        let request = request
+        request
             .body(Full::new(Bytes::from(bytes)))
-            .map_err(|error| unreachable("the request can't be told").because(error))?;
+            .map_err(|error| unreachable("the request can't be told").because(error))
+    }
+
+    async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(SendRequest<Full<Bytes>>, Response<Incoming>)> {
         let mut kept = self.kept.take();
         if let Some(sender) = &mut kept
             && sender.ready().await.is_err()
@@ -156,34 +231,16 @@ impl Client {
             Some(sender) => sender,
             None => self.connect().await?,
         };
-        let answer = sender.send_request(request).await.map_err(failed)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), LIMIT).collect().await;
-        let body = body.map_err(|_| unreachable("the answer broke off, or is too long"))?;
-        self.kept = Some(sender);
-        Ok(Answer {
-            status,
-            body: body.to_bytes(),
-        })
+        let answer = sender.send_request(request).await;
+        let answer = answer.map_err(|error| unreachable("the connection broke").because(error))?;
+        Ok((sender, answer))
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
         let stream = self.server.connect(&self.resolver).await?;
         let _ = stream.set_nodelay(true);
-        let name = ServerName::try_from(SERVER_NAME)
-            .map_err(|error| Error::new(Kind::Tls, "TLS", "no name").because(error))?;
-        let stream = self.tls.connect(name, stream).await.map_err(|error| {
-            let is_stranger = error
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-                .is_some_and(|inner| matches!(inner, rustls::Error::InvalidCertificate(_)));
-            match is_stranger {
-                true => {
-                    Error::new(Kind::Stranger, "the server", "has not the key that was pinned").because(error)
-                }
-                false => unreachable("it doesn't speak with us").because(error),
-            }
-        })?;
+        let stream = self.tls.connect(self.name.clone(), stream).await;
+        let stream = stream.map_err(|error| trust::failure(error, self.stranger))?;
         let (sender, connection) = handshake(TokioIo::new(stream))
             .await
             .map_err(|error| unreachable("it doesn't speak HTTP").because(error))?;
@@ -192,62 +249,26 @@ impl Client {
     }
 }
 
+/// The fingerprint of whoever is there, who is told nothing.
+///
+/// # Errors
+/// [`Kind::Unreachable`].
+pub async fn meet(server: &Endpoint, resolver: &Resolver) -> Result<Fingerprint> {
+    let met = Arc::new(OnceLock::new());
+    let trust = Trust::Nobody(Arc::clone(&met));
+    let client = Client::new(server.clone(), resolver.clone(), trust, None)?;
+    let refused = timeout(PATIENCE, client.connect()).await.map_err(late)?.err();
+    match (met.get(), refused) {
+        (Some(fingerprint), _) => Ok(*fingerprint),
+        (None, Some(error)) => Err(error),
+        (None, None) => Err(unreachable("it shows no certificate")),
+    }
+}
+
+fn late(_: tokio::time::error::Elapsed) -> Error {
+    unreachable("no answer in time")
+}
+
 fn unreachable(reason: &str) -> Error {
     Error::new(Kind::Unreachable, "the server", reason)
-}
-
-/// Takes whoever shows a chain that ends in the key that was pinned, and has the name that only servers are given.
-#[derive(Debug)]
-struct Pinned {
-    authorities: Vec<KeyDigest>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let pinned = others.iter().find(|certificate| {
-            KeyDigest::of_certificate(certificate).is_some_and(|key| self.authorities.contains(&key))
-        });
-        let pinned = pinned.ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(pinned.clone().into_owned())?;
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
-                .build()
-                .map_err(|error| rustls::Error::General(error.to_string()))?;
-        verifier.verify_server_cert(leaf, &[], name, ocsp, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

@@ -1,67 +1,118 @@
-//! The command line of `vcc` outside PID 1, and the three names by which a machine is stopped.
+//! The command line of `vcc` outside PID 1: the parts that it plays, the verbs for administrators, and the three names by which a
+//! machine is stopped. Each verb is a file of this folder.
 
+mod audit;
+mod cloud;
+#[cfg(feature = "manual")]
+mod completions;
+mod config;
+mod events;
+mod login;
+mod logout;
+#[cfg(feature = "manual")]
+mod man;
+mod node;
+mod service;
+mod setup;
+mod status;
+mod stop;
+mod task;
+mod tenant;
+mod token;
 mod up;
+mod user;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use rustix::process::{Pid, Signal, kill_process};
+use clap::{Parser, Subcommand};
 
-use crate::log;
+use crate::admin::{Connector, Output, Result, Target};
+use crate::error::{Error, Kind};
 use crate::role::Role;
-use crate::service::{self, Fault, Listen};
 
-/// The connector between clouds: keeps, moves and verifies virtual appliances.
+pub(crate) use stop::stop_signal;
+
+/// The connector between clouds: keeps, moves and verifies virtual appliances
 ///
-/// It runs inside its own appliance, where the machine starts it, and as an ordinary service.
+/// It runs inside its own appliance, where the machine starts it, and as an ordinary service; and it is the command line for the
+/// administrators of such services.
 #[derive(Debug, Parser)]
-#[command(name = "vcc", version, max_term_width = 100)]
-struct Command {
+#[command(name = "vcc", version, propagate_version = true, max_term_width = 100, after_help = FIRST_STEPS)]
+struct Cli {
+    /// Print results, and errors, as JSON on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
     #[command(subcommand)]
-    role: Part,
+    verb: Verb,
 }
+
+const FIRST_STEPS: &str = "\
+First steps:
+  vcc server --state /var/lib/vcc --listen '[::]:8443'   run it, or start its appliance
+  vcc setup server:8443 --name root                      make the first administrator, and log in
+  vcc status                                             who am I, and is all well
+  vcc node code                                          a code by which one node comes
+  vcc node approve NAME                                  take it in
+
+Scripts do without a session:
+  vcc --server server:8443 --ca-file ca.pem --token-file token node list --json
+
+Exit codes:
+  0  done
+  1  refused: by the connector, by you when asked, or a connector that is not the one that is known; a task that failed
+  2  wrong usage, nobody is logged in, or a file, a connection or the connector failed";
 
 #[derive(Debug, Subcommand)]
-enum Part {
-    /// Run as a node, which sits beside a cloud's manager and moves packages in and out of it.
-    Node(Service),
-    /// Run as the server, which keeps the catalog and orders the work of its nodes.
-    Server(Service),
-    /// Run as a service provider's gateway for the nodes of its tenants.
-    Sp(Service),
-    /// Run a server and two nodes, each in a cloud of its own, on this machine: to try everything out.
+enum Verb {
+    /// Run as the server, which keeps the catalog and orders the work of its nodes
+    Server(service::Arguments),
+    /// Run as a node, which sits beside a cloud's manager and moves packages in and out of it; or see to a server's nodes
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Node(node::Arguments),
+    /// Run as a service provider's gateway for the nodes of its tenants
+    Sp(service::Arguments),
+    /// Run a server and two nodes, each in a cloud of its own, on this machine: to try everything out
     Up(up::Up),
+    Setup(setup::Arguments),
+    Login(login::Arguments),
+    Logout(logout::Arguments),
+    Status(status::Arguments),
+    #[command(subcommand)]
+    User(user::Verb),
+    #[command(subcommand)]
+    Tenant(tenant::Verb),
+    #[command(subcommand)]
+    Token(token::Verb),
+    #[command(subcommand)]
+    Cloud(cloud::Verb),
+    #[command(subcommand)]
+    Config(config::Verb),
+    #[command(subcommand)]
+    Task(task::Verb),
+    Events(events::Arguments),
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    #[cfg(feature = "manual")]
+    Completions(completions::Arguments),
+    #[cfg(feature = "manual")]
+    Man(man::Arguments),
 }
 
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  vcc node --state /var/lib/vcc --listen 127.0.0.1:8443\n  \
-    curl --insecure https://127.0.0.1:8443/api/v1/about\n\n\
-    The line `vcc: listening` on standard error names the address and the certificate's fingerprint.\n\
-    SIGTERM and SIGINT stop the service."
-)]
-struct Service {
-    /// Directory for everything that outlives a restart; made if it is missing.
-    #[arg(long, value_name = "DIR")]
-    state: PathBuf,
+/// What a verb is called with, beside its own arguments.
+struct Call {
+    output: Output,
+    target: Target,
+}
 
-    /// Where to serve HTTPS; port 0 takes any free port.
-    #[arg(long, value_name = "IP:PORT", default_value = "[::]:443")]
-    listen: Listen,
-
-    /// The appliance's report about its machine, read at every request (written by the appliance's PID 1).
-    #[arg(long, value_name = "FILE", hide_short_help = true)]
-    machine: Option<PathBuf>,
-
-    /// Write a sign of life to this file descriptor every five seconds.
-    #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(i32).range(0..))]
-    heartbeat_fd: Option<i32>,
-
-    /// Fail on purpose, for tests: wedge-after=SECONDS or exit-after=SECONDS.
-    #[arg(long, value_name = "FAULT", hide_short_help = true)]
-    fault: Option<Fault>,
+impl Call {
+    /// The connector that is meant.
+    async fn connector(&self) -> Result<Connector> {
+        self.target.connector().await
+    }
 }
 
 /// Does what the arguments, the program's name first, ask for.
@@ -69,10 +120,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let name = arguments.first().map(Path::new).and_then(Path::file_name);
     if let Some(signal) = name.and_then(|name| stop_signal(name.to_str()?)) {
-        return stop(signal);
+        return stop::stop(signal);
     }
-    match Command::try_parse_from(arguments) {
-        Ok(command) => serve(command.role),
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli.run(),
         Err(error) => {
             let _ = error.print();
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
@@ -80,47 +131,53 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// The signal by which PID 1 is asked to stop the machine; BusyBox's init takes the same ones.
-pub(crate) fn stop_signal(name: &str) -> Option<Signal> {
-    match name {
-        "halt" => Some(Signal::USR1),
-        "poweroff" => Some(Signal::USR2),
-        "reboot" => Some(Signal::TERM),
-        _ => None,
-    }
-}
-
-fn stop(signal: Signal) -> ExitCode {
-    match kill_process(Pid::INIT, signal) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log::error(format_args!("PID 1 cannot be asked to stop the machine: {error}"));
-            ExitCode::FAILURE
+impl Cli {
+    fn run(self) -> ExitCode {
+        let call = Call {
+            output: Output { json: self.json },
+            target: self.target,
+        };
+        match self.verb {
+            Verb::Server(arguments) => arguments.run(Role::Server),
+            Verb::Sp(arguments) => arguments.run(Role::Sp),
+            Verb::Up(arguments) => up::run(&arguments, self.json),
+            Verb::Node(arguments) => match arguments.split() {
+                Ok(verb) => ask(&call, verb.run(&call)),
+                Err(arguments) => arguments.run(Role::Node),
+            },
+            Verb::Setup(arguments) => ask(&call, arguments.run(&call)),
+            Verb::Login(arguments) => ask(&call, arguments.run(&call)),
+            Verb::Logout(arguments) => ask(&call, arguments.run(&call)),
+            Verb::Status(arguments) => ask(&call, arguments.run(&call)),
+            Verb::User(verb) => ask(&call, verb.run(&call)),
+            Verb::Tenant(verb) => ask(&call, verb.run(&call)),
+            Verb::Token(verb) => ask(&call, verb.run(&call)),
+            Verb::Cloud(verb) => ask(&call, verb.run(&call)),
+            Verb::Config(verb) => ask(&call, verb.run(&call)),
+            Verb::Task(verb) => ask(&call, verb.run(&call)),
+            Verb::Events(arguments) => ask(&call, arguments.run(&call)),
+            Verb::Audit(verb) => ask(&call, verb.run(&call)),
+            #[cfg(feature = "manual")]
+            Verb::Completions(arguments) => ask(&call, arguments.run()),
+            #[cfg(feature = "manual")]
+            Verb::Man(arguments) => ask(&call, arguments.run()),
         }
     }
 }
 
-fn serve(part: Part) -> ExitCode {
-    let (role, arguments) = match part {
-        Part::Node(arguments) => (Role::Node, arguments),
-        Part::Server(arguments) => (Role::Server, arguments),
-        Part::Sp(arguments) => (Role::Sp, arguments),
-        Part::Up(up) => return up::run(&up),
-    };
-    let options = service::Options {
-        role,
-        state: arguments.state,
-        listen: arguments.listen,
-        machine: arguments.machine,
-        heartbeat: arguments.heartbeat_fd,
-        fault: arguments.fault,
-    };
-    match service::run(&options) {
+/// Carries a verb out, and tells of what keeps it from being done.
+fn ask(call: &Call, verb: impl Future<Output = Result<()>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|error| Error::new(Kind::Io, "runtime", "cannot start").because(error));
+    let done = runtime
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(verb));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log::error(error.chain());
-            ExitCode::FAILURE
-        }
+        Err(failure) => failure.tell(call.output.json),
     }
 }
 
@@ -131,7 +188,7 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         use clap::CommandFactory as _;
-        Command::command().debug_assert();
+        Cli::command().debug_assert();
     }
 
     #[test]
@@ -140,16 +197,17 @@ mod tests {
             &["vcc", "node"][..],
             &["vcc", "node", "--state", "/s", "--listen", "localhost:443"],
             &["vcc", "node", "--state", "/s", "--heartbeat-fd", "-1"],
+            &["vcc", "node", "--state", "/s", "list"],
             &["vcc", "manager", "--state", "/s"],
         ] {
-            assert!(Command::try_parse_from(arguments).is_err(), "{arguments:?}");
+            assert!(Cli::try_parse_from(arguments).is_err(), "{arguments:?}");
         }
-        assert!(Command::try_parse_from(["vcc", "sp", "--state", "/s"]).is_ok());
-    }
-
-    #[test]
-    fn only_the_three_names_stop_a_machine() {
-        assert_eq!(stop_signal("poweroff"), Some(Signal::USR2));
-        assert_eq!(stop_signal("vcc"), None);
+        for arguments in [
+            &["vcc", "sp", "--state", "/s"][..],
+            &["vcc", "node", "--state", "/s"],
+            &["vcc", "node", "list"],
+        ] {
+            assert!(Cli::try_parse_from(arguments).is_ok(), "{arguments:?}");
+        }
     }
 }

@@ -60,12 +60,14 @@ pub enum Kind {
     Unknown,
     /// It has changed since it was read.
     Changed,
-    /// Another connector can't be reached.
+    /// Another connector can't be reached, or not be talked to.
     Unreachable,
     /// Another connector is not the one that was meant.
     Stranger,
     /// Another connector refuses.
     Refused,
+    /// Another connector's certificate is not valid by this machine's clock.
+    Clock,
 }
 
 impl Kind {
@@ -93,6 +95,7 @@ impl Kind {
             Self::Unreachable => "vcc.unreachable",
             Self::Stranger => "vcc.stranger",
             Self::Refused => "vcc.refused",
+            Self::Clock => "vcc.clock",
         }
     }
 }
@@ -128,6 +131,20 @@ impl Error {
     /// The sort of failure.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The same at a place that is known better.
+    #[must_use]
+    pub fn at(self, place: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            ..self
+        }
     }
 
     /// The reason without the place.

@@ -1,11 +1,15 @@
 //! Small files: read under a ceiling, replaced whole.
 
+mod private;
+
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
+
+pub use private::PrivateFile;
 
 /// Reads a file of at most `limit` bytes. Works for the files of procfs and sysfs too, which do not tell their size.
 ///

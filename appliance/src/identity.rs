@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -137,6 +138,26 @@ impl fmt::Display for Fingerprint {
             write!(f, "{colon}{byte:02X}")?;
         }
         Ok(())
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = &'static str;
+
+    /// 64 hexadecimal digits, with colons, hyphens or blanks between them or without.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str = "a fingerprint is the SHA-256 digest of a certificate: 64 hexadecimal digits";
+        let digit = |digit: char| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digits = text.chars().filter(|c| !matches!(c, ':' | '-' | ' '));
+        let digits: Vec<u8> = digits.map(digit).collect::<Option<_>>().ok_or(WRONG)?;
+        let bytes: Vec<u8> = digits
+            .chunks(2)
+            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+            .collect();
+        match digits.len() {
+            64 => bytes.try_into().map(Self).map_err(|_| WRONG),
+            _ => Err(WRONG),
+        }
     }
 }
 
@@ -333,6 +354,25 @@ mod tests {
             text.trim().ends_with(&identity.fingerprint().to_string()),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_people_copy_it_and_nothing_shorter_or_longer() {
+        let (_directory, store) = store();
+        let fingerprint = load(&store).unwrap().fingerprint();
+        let shown = fingerprint.to_string();
+        for text in [shown.clone(), shown.to_lowercase(), shown.replace(':', "")] {
+            assert_eq!(text.parse(), Ok(fingerprint));
+        }
+        for wrong in [
+            "",
+            "AA",
+            &shown[1..],
+            &format!("{shown}:00"),
+            &shown.replacen(':', "G", 1),
+        ] {
+            assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

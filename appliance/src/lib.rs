@@ -20,14 +20,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`command`] | the command line |
+//! | [`command`], `admin` | the command line, one verb a file; what the verbs for administrators are made of |
 //! | [`init`] | PID 1: drivers, network, environment, state disk, consoles, watchdogs, power |
 //! | [`service`] | the service's life, and what every request can ask about |
 //! | [`up`] | a server and two nodes in one process |
 //! | [`http`], [`api`], [`pages`] | the HTTPS server and its limits; the resources; what people see in a browser |
 //! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
 //! | [`authority`], [`node`], [`cloud`] | on the server: who its nodes are, and how it knows them |
-//! | [`enrolment`], [`client`], `work` | on a node: its server, how it knows that, and what it does for it |
+//! | [`enrolment`], `work` | on a node: its server, and what it does for it |
+//! | [`client`] | asking a connector, as a node or an administrator; whom to believe |
 //! | [`configuration`], [`task`], [`event`] | what nodes are to be like, what they have to do, and what changes meanwhile |
 //! | [`endpoint`], [`resolver`] | where others are reached; names to addresses |
 //! | [`database`], [`clock`] | what is kept in tables; what time it is |
@@ -39,6 +40,7 @@
 #![deny(unsafe_code)]
 
 pub mod access;
+mod admin;
 pub mod api;
 pub mod audit;
 pub mod authority;

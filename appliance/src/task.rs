@@ -163,6 +163,9 @@ impl FromStr for Stage {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Diagnose, Self::VerifyAudit];
+
     /// The name in the API and the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -173,9 +176,7 @@ impl Kind {
 
     /// The one of a name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Diagnose, Self::VerifyAudit]
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 

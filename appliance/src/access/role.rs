@@ -25,6 +25,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::ProviderAdmin,
+        Self::TenantAdmin,
+        Self::TenantUser,
+        Self::Auditor,
+        Self::Robot,
+    ];
+
     /// What the role may do; a robot at most, where its token says so.
     pub fn rights(self) -> Rights {
         match self {
@@ -79,15 +88,9 @@ impl FromStr for Role {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [
-            Self::ProviderAdmin,
-            Self::TenantAdmin,
-            Self::TenantUser,
-            Self::Auditor,
-            Self::Robot,
-        ]
-        .into_iter()
-        .find(|role| role.as_str() == text)
-        .ok_or_else(|| format!("'{text}' is no role"))
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| format!("'{text}' is no role"))
     }
 }

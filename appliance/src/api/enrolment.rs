@@ -93,9 +93,12 @@ pub(super) async fn create(
 fn told(error: crate::error::Error) -> Problem {
     match error.kind() {
         Kind::Taken => Problem::CONFLICT.about(format!("{}.", error.reason())),
-        Kind::Unknown | Kind::Unreachable | Kind::Stranger | Kind::Refused | Kind::Malformed => {
-            Problem::BAD_SERVER.about(error.chain().to_string())
-        }
+        Kind::Unknown
+        | Kind::Unreachable
+        | Kind::Stranger
+        | Kind::Clock
+        | Kind::Refused
+        | Kind::Malformed => Problem::BAD_SERVER.about(error.chain().to_string()),
         _ => Problem::from(error),
     }
 }

@@ -31,16 +31,12 @@ pub(super) struct Up {
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
 
-    /// Tell where everything is as one line of JSON.
-    #[arg(long)]
-    json: bool,
-
     /// Tell what the three do, on standard error.
     #[arg(long, short)]
     verbose: bool,
 }
 
-pub(super) fn run(arguments: &Up) -> ExitCode {
+pub(super) fn run(arguments: &Up, json: bool) -> ExitCode {
     let Some(state) = arguments.state.clone().or_else(default_state) else {
         log::error("there is no home directory: say --state DIR");
         return ExitCode::from(2);
@@ -53,7 +49,7 @@ pub(super) fn run(arguments: &Up) -> ExitCode {
     if !arguments.verbose {
         log::be_quiet();
     }
-    match up::run(&options, |told| tell(told, arguments.json)) {
+    match up::run(&options, |told| tell(told, json)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error(error.chain());

@@ -96,10 +96,10 @@ impl fmt::Display for Told {
         )?;
         writeln!(
             f,
-            "Try:    curl --cacert {} --oauth2-bearer \"$(cat {})\" {}/api/v1/nodes",
+            "Try:    vcc --server {} --ca-file {} --token-file {} node list",
+            self.server.url,
             self.ca_file.display(),
-            self.token_file.display(),
-            self.server.url
+            self.token_file.display()
         )?;
         write!(f, "Ctrl-C stops it; what is in {} stays.", self.state.display())
     }

@@ -1,0 +1,25 @@
+//! What the verbs for administrators are made of: a session that is kept between them, the connector's answers, questions on the
+//! terminal, and what is printed.
+
+mod connector;
+mod events;
+mod failure;
+mod output;
+mod resource;
+mod secret;
+mod session;
+mod table;
+mod target;
+mod terminal;
+mod trust;
+
+pub(crate) use connector::Connector;
+pub(crate) use events::Heard;
+pub(crate) use failure::{Failure, Result};
+pub(crate) use output::{Output, print, printable};
+pub(crate) use resource::Resource;
+pub(crate) use secret::{NewPassword, SecretOutput, secret, token};
+pub(crate) use session::{Credential, Session};
+pub(crate) use table::{Table, details, text};
+pub(crate) use target::{Target, endpoint};
+pub(crate) use terminal::{Progress, confirm, may_go_on};

@@ -1,0 +1,221 @@
+//! How the one on the other side is known: by its authority's key, by its certificate's fingerprint, or by who issued it.
+//!
+//! Whoever is known by a fingerprint is that one certificate, whatever its names and dates say: a person has compared it. With
+//! the other two, names and dates count.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::authority::{KeyDigest, SERVER_NAME};
+use crate::endpoint::{Endpoint, Host};
+use crate::error::{Error, Kind, Result};
+use crate::identity::Fingerprint;
+
+/// What the one on the other side is known by.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// A chain that ends in one of these keys, for the name that only servers are given.
+    Authorities(Vec<KeyDigest>),
+    /// This certificate.
+    Fingerprint(Fingerprint),
+    /// A certificate of one of these issuers, for the host that is asked for.
+    Issuers(Vec<CertificateDer<'static>>),
+    /// Nobody: the certificate is looked at, and nothing is said.
+    Nobody(Arc<OnceLock<Fingerprint>>),
+}
+
+impl From<Vec<KeyDigest>> for Trust {
+    fn from(authorities: Vec<KeyDigest>) -> Self {
+        Self::Authorities(authorities)
+    }
+}
+
+impl Trust {
+    /// Issuers from a file's content, certificates in PEM.
+    ///
+    /// # Errors
+    /// [`Kind::Tls`] where there is none, or something else.
+    pub fn issuers(pem: &[u8]) -> Result<Self> {
+        let wrong = |reason: &str| Error::new(Kind::Tls, "the issuers' certificates", reason);
+        let issuers: Vec<_> = CertificateDer::pem_slice_iter(pem)
+            .collect::<Result<_, _>>()
+            .map_err(|error| wrong("are not certificates in PEM").because(error))?;
+        match issuers.is_empty() {
+            true => Err(wrong("are none in PEM")),
+            false => Ok(Self::Issuers(issuers)),
+        }
+    }
+
+    /// What is wrong with one who isn't it.
+    pub(super) fn stranger(&self) -> &'static str {
+        match self {
+            Self::Authorities(_) | Self::Nobody(_) => "has not the key that was pinned",
+            Self::Fingerprint(_) => "is another than the one that is known",
+            Self::Issuers(_) => "has a certificate of none of the issuers",
+        }
+    }
+
+    /// The field `Host`, and the name in TLS: the server's, or the one that only servers are given.
+    pub(super) fn asked_for(&self, server: &Endpoint) -> Result<(String, ServerName<'static>)> {
+        let named = |name: &str| {
+            ServerName::try_from(name.to_owned())
+                .map_err(|error| Error::new(Kind::Tls, "TLS", "no name").because(error))
+        };
+        match (self, server.host()) {
+            (Self::Authorities(_), _) => Ok((SERVER_NAME.to_owned(), named(SERVER_NAME)?)),
+            (_, Host::Address(address)) => Ok((server.to_string(), (*address).into())),
+            (_, Host::Name(name)) => Ok((server.to_string(), named(name.as_str())?)),
+        }
+    }
+
+    pub(super) fn verifier(self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+        let judge = match self {
+            Self::Issuers(issuers) => {
+                let unusable = || Error::new(Kind::Tls, "the issuers' certificates", "are unusable");
+                let mut roots = RootCertStore::empty();
+                for issuer in issuers {
+                    roots.add(issuer).map_err(|error| unusable().because(error))?;
+                }
+                let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                return Ok(verifier.map_err(|error| unusable().because(error))?);
+            }
+            Self::Authorities(keys) => Judge::Authorities(keys),
+            Self::Fingerprint(fingerprint) => Judge::Fingerprint(fingerprint),
+            Self::Nobody(met) => Judge::Nobody(met),
+        };
+        Ok(Arc::new(Verifier { judge, provider }))
+    }
+}
+
+/// The certificate is another than the one that was pinned.
+#[derive(Debug, Clone, Copy)]
+struct Another {
+    pinned: Fingerprint,
+    met: Fingerprint,
+}
+
+impl fmt::Display for Another {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pinned, met } = self;
+        write!(f, "it shows the certificate {met}, and {pinned} was pinned")
+    }
+}
+
+impl std::error::Error for Another {}
+
+#[derive(Debug)]
+struct Verifier {
+    judge: Judge,
+    provider: Arc<CryptoProvider>,
+}
+
+#[derive(Debug)]
+enum Judge {
+    Authorities(Vec<KeyDigest>),
+    Fingerprint(Fingerprint),
+    Nobody(Arc<OnceLock<Fingerprint>>),
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let met = Fingerprint::of(leaf);
+        let authorities = match &self.judge {
+            Judge::Authorities(authorities) => authorities,
+            Judge::Fingerprint(pinned) if *pinned == met => return Ok(ServerCertVerified::assertion()),
+            Judge::Fingerprint(pinned) => {
+                let another = Another { pinned: *pinned, met };
+                return Err(CertificateError::Other(OtherError(Arc::new(another))).into());
+            }
+            Judge::Nobody(seen) => {
+                let _ = seen.set(met);
+                return Err(CertificateError::ApplicationVerificationFailure.into());
+            }
+        };
+        let pinned = others.iter().find(|certificate| {
+            KeyDigest::of_certificate(certificate).is_some_and(|key| authorities.contains(&key))
+        });
+        let pinned = pinned.ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+        let mut roots = RootCertStore::empty();
+        roots.add(pinned.clone().into_owned())?;
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
+                .build()
+                .map_err(|error| rustls::Error::General(error.to_string()))?;
+        verifier.verify_server_cert(leaf, &[], name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// Why there is no connection: a stranger, a clock that is wrong, or something that is not about who it is.
+pub(super) fn failure(error: std::io::Error, not_it: &str) -> Error {
+    let stranger = |reason: &str| Error::new(Kind::Stranger, "the server", reason);
+    let clock = |reason: &str| {
+        let reason = format!("{reason}: compare the clocks of both sides");
+        Error::new(Kind::Clock, "the server", reason)
+    };
+    let unreachable = |reason: &str| Error::new(Kind::Unreachable, "the server", reason);
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(fault)) = inner else {
+        return unreachable("it doesn't speak with us").because(error);
+    };
+    match fault {
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::ApplicationVerificationFailure => stranger(not_it).because(error),
+        CertificateError::Other(OtherError(other)) => match other.downcast_ref::<Another>() {
+            Some(another) => stranger(not_it).because(*another),
+            None => unreachable("its certificate can't be judged").because(error),
+        },
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            stranger("has a certificate for another name").because(error)
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            clock("its certificate has ended by this machine's clock").because(error)
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            clock("its certificate is not valid yet by this machine's clock").because(error)
+        }
+        _ => unreachable("its certificate is unusable").because(error),
+    }
+}
