@@ -39,7 +39,7 @@ pub(crate) use stop::stop_signal;
 /// It runs inside its own appliance, where the machine starts it, and as an ordinary service; and it is the command line for the
 /// administrators of such services.
 #[derive(Debug, Parser)]
-#[command(name = "vcc", version, propagate_version = true, max_term_width = 100, after_help = FIRST_STEPS)]
+#[command(name = "vcc", version, max_term_width = 100, after_help = FIRST_STEPS)]
 struct Cli {
     /// Print results, and errors, as JSON on standard output
     #[arg(long, global = true)]

@@ -79,7 +79,8 @@ impl Connector {
     }
 
     fn problem(&self, path: &str, answer: &Answer) -> Failure {
-        Failure::of(format!("{}{path}", self.place), answer)
+        let resource = path.split('?').next().unwrap_or_default();
+        Failure::of(format!("{}{resource}", self.place), answer)
     }
 
     /// Asks, and takes a success alone for an answer.

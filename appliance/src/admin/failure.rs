@@ -239,6 +239,11 @@ impl fmt::Display for Problem {
             (title, _) if self.is("unauthenticated") => {
                 write!(f, "{title}: there is no such session, or it has ended")
             }
+            (title, _) if self.is("precondition-failed") => f.write_str(title),
+            // Its title is about names, and its detail about whatever it is.
+            (_, detail) if self.is("conflict") && !detail.is_empty() => {
+                f.write_str(detail.trim_end_matches('.'))
+            }
             (title, "") => f.write_str(title),
             (title, detail) => write!(f, "{title}: {}", detail.trim_end_matches('.')),
         }

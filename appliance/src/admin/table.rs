@@ -47,17 +47,37 @@ pub(crate) fn text(entry: &Value, field: &str) -> String {
     shown(field.split('.').fold(entry, |value, name| &value[name]))
 }
 
-/// Every field of an object, one a line.
+/// Every field of an object, one a line; what is within a field has its path, such as `result.entries`.
 pub(crate) fn details(object: &Value) -> String {
-    let Some(fields) = object.as_object() else {
-        return format!("{}\n", shown(object));
-    };
-    let width = fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
-    let line = |(name, value): (&String, &Value)| {
-        let name = printable(name);
-        format!("{name:width$}  {}\n", shown(value))
-    };
+    let mut fields = Vec::new();
+    flatten(String::new(), object, &mut fields);
+    let width = fields
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    let line = |(name, value): &(String, String)| format!("{}\n", format!("{name:width$}  {value}").trim());
     fields.iter().map(line).collect()
+}
+
+fn flatten(path: String, value: &Value, fields: &mut Vec<(String, String)>) {
+    let below = |name: &str| match path.is_empty() {
+        true => printable(name),
+        false => format!("{path}.{}", printable(name)),
+    };
+    match value {
+        Value::Object(object) if !object.is_empty() => {
+            for (name, value) in object {
+                flatten(below(name), value, fields);
+            }
+        }
+        Value::Array(values) if values.iter().any(Value::is_object) => {
+            for (number, value) in values.iter().enumerate() {
+                flatten(below(&number.to_string()), value, fields);
+            }
+        }
+        other => fields.push((path, shown(other))),
+    }
 }
 
 fn shown(value: &Value) -> String {
@@ -101,6 +121,12 @@ mod tests {
         ];
         assert_eq!(table.to_string(), lines.join("\n"));
         assert_eq!(details(&entries[0]), "name   a\nscope  users:read audit:read\n");
+        let nested = json!({ "state": "DONE", "result": { "checks": [{ "a": "b" }], "none": {} } });
+        assert_eq!(
+            details(&nested),
+            "state              DONE\nresult.checks.0.a  b\nresult.none        -\n"
+        );
+        assert_eq!(details(&json!("bare")), "bare\n");
         assert_eq!(
             Table::of(&[json!(7)], &[("NAME", "name")]).to_string(),
             "NAME\n-\n"

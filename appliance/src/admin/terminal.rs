@@ -42,7 +42,8 @@ pub(super) fn hidden(question: &str, instead: &str) -> Result<String> {
 
 /// Asks yes or no; whatever isn't yes is no. The text must be printable.
 pub(crate) fn confirm(text: &str, instead: &str) -> Result<bool> {
-    let mut terminal = open("a question", instead)?;
+    let what = text.lines().last().unwrap_or_default().trim_end_matches('?');
+    let mut terminal = open(what, instead)?;
     write!(terminal, "{text} [y/N] ").map_err(failed)?;
     let mut line = [0; LINE];
     // A terminal gives a line at a time.

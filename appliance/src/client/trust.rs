@@ -219,3 +219,29 @@ pub(super) fn failure(error: std::io::Error, not_it: &str) -> Error {
         _ => unreachable("its certificate is unusable").because(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_another_key_or_name_is_a_stranger_and_a_date_is_the_clocks_matter() {
+        let kind = |fault: CertificateError| {
+            let error = rustls::Error::InvalidCertificate(fault);
+            failure(std::io::Error::other(error), "is another").kind()
+        };
+        for fault in [
+            CertificateError::UnknownIssuer,
+            CertificateError::BadSignature,
+            CertificateError::NotValidForName,
+        ] {
+            assert_eq!(kind(fault), Kind::Stranger);
+        }
+        for fault in [CertificateError::Expired, CertificateError::NotValidYet] {
+            assert_eq!(kind(fault), Kind::Clock);
+        }
+        assert_eq!(kind(CertificateError::BadEncoding), Kind::Unreachable);
+        let other = failure(std::io::ErrorKind::ConnectionReset.into(), "is another");
+        assert_eq!(other.kind(), Kind::Unreachable);
+    }
+}

@@ -62,6 +62,7 @@ pub(super) enum Verb {
 ///
 /// The narrower scope wins, setting by setting: a node's before its cloud's, and this before that of all.
 #[derive(Debug, Args)]
+#[command(override_usage = "vcc config set [OPTIONS] <SCOPE> <NAME=VALUE>...")]
 pub(super) struct Set {
     /// Whose: own, all, cloud:NAME or node:NAME
     scope: Scope,

@@ -78,6 +78,12 @@ fn told(status: &Value) -> String {
             format!("{}, {}", text(enrolment, "server"), text(enrolment, "state")),
         ));
     }
+    if enrolment["state"] == "PENDING" {
+        lines.push(("key", text(enrolment, "fingerprint")));
+    }
+    if enrolment["trouble"].is_string() {
+        lines.push(("trouble", text(enrolment, "trouble")));
+    }
     let problems = ready["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
     let problems: Vec<_> = problems
         .iter()

@@ -1,0 +1,482 @@
+//! The command line for administrators, against a server that runs as its users run it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+const VCC: &str = env!("CARGO_BIN_EXE_vcc");
+const PASSWORD: &str = "correct horse battery";
+
+/// A running service; dropped, it is killed.
+struct Service {
+    child: Child,
+    code: String,
+    address: String,
+    fingerprint: String,
+    state: tempfile::TempDir,
+}
+
+impl Service {
+    fn start(role: &str) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut child = Command::new(VCC)
+            .args([role, "--listen", "127.0.0.1:0", "--state"])
+            .arg(state.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut told = String::new();
+        while !(told.contains("vcc: listening ") && told.contains("vcc: set-up code=")) {
+            assert_ne!(log.read_line(&mut told).unwrap(), 0, "it ended: {told}");
+        }
+        // A full pipe would stop the service.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        let value = |name: &str| {
+            let word = told.split_whitespace().find_map(|word| word.strip_prefix(name));
+            word.unwrap().to_owned()
+        };
+        Self {
+            child,
+            code: value("code="),
+            address: value("address="),
+            fingerprint: value("fingerprint="),
+            state,
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a call came to.
+struct Done {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Done {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{}\n{}", self.out, self.err))
+    }
+}
+
+/// Somebody with a home directory.
+struct Person {
+    home: tempfile::TempDir,
+}
+
+impl Person {
+    fn new() -> Self {
+        Self {
+            home: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// The administrator, logged in to a server that is new.
+    fn administrator(service: &Service) -> Self {
+        let person = Self::new();
+        let (code, password) = (person.file("code", &service.code), person.file("pw", PASSWORD));
+        let host = &service.address;
+        let done = person.call(
+            &["setup", host, "--fingerprint", &service.fingerprint],
+            &[("--code-file", &code), ("--password-file", &password)],
+        );
+        assert_eq!(done.status, 0, "{}", done.err);
+        person
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, format!("{text}\n")).unwrap();
+        path
+    }
+
+    fn session(&self) -> PathBuf {
+        self.home.path().join("vcc/session.json")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(VCC);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("XDG_CONFIG_HOME", self.home.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn call(&self, arguments: &[&str], files: &[(&str, &Path)]) -> Done {
+        let mut command = self.command(arguments);
+        for (option, path) in files {
+            command.arg(option).arg(path);
+        }
+        done(command)
+    }
+
+    fn try_to(&self, arguments: &[&str]) -> Done {
+        self.call(arguments, &[])
+    }
+
+    /// What works, and its result.
+    fn get(&self, arguments: &[&str]) -> Value {
+        let done = self.try_to(&[arguments, &["--json"]].concat());
+        assert_eq!(done.status, 0, "{arguments:?}: {}{}", done.out, done.err);
+        done.json()
+    }
+}
+
+fn done(mut command: Command) -> Done {
+    let output = command.output().unwrap();
+    Done {
+        status: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A server, and its administrator.
+fn server() -> (Service, Person) {
+    let server = Service::start("server");
+    let root = Person::administrator(&server);
+    (server, root)
+}
+
+#[test]
+fn a_session_is_its_owner_s_alone_and_is_over_after_logging_out() {
+    let (server, _) = server();
+    let person = Person::new();
+    let none = person.try_to(&["user", "list"]);
+    assert_eq!(none.status, 2);
+    assert!(
+        none.err.contains("nobody is logged in") && none.err.contains("hint: vcc login"),
+        "{}",
+        none.err
+    );
+
+    let password = person.file("pw", PASSWORD);
+    let login = ["login", &server.address, "--fingerprint", &server.fingerprint];
+    let done = person.call(&login, &[("--password-file", &password)]);
+    assert_eq!((done.status, done.err.as_str()), (0, ""), "{}", done.out);
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&person.session()), 0o600);
+    assert!(
+        !std::fs::read_to_string(person.session())
+            .unwrap()
+            .contains(PASSWORD)
+    );
+    assert_eq!(person.get(&["status"])["who"]["name"], "root");
+
+    let kept = std::fs::read(person.session()).unwrap();
+    assert_eq!(person.try_to(&["logout"]).status, 0);
+    assert!(!person.session().exists());
+    std::fs::write(person.session(), kept).unwrap();
+    std::fs::set_permissions(person.session(), PermissionsExt::from_mode(0o600)).unwrap();
+    let ended = person.try_to(&["user", "list", "--json"]);
+    assert_eq!(ended.status, 2);
+    assert_eq!(ended.json()["error"]["code"], "unauthenticated");
+}
+
+#[test]
+fn nobody_logs_in_to_a_stranger_or_with_a_wrong_password_or_unasked() {
+    let (server, _) = server();
+    let person = Person::new();
+    let password = person.file("pw", "not the right one");
+    let login = |fingerprint: &[&str]| {
+        let arguments = [&["login", &server.address, "--json"], fingerprint].concat();
+        person.call(&arguments, &[("--password-file", &password)])
+    };
+    let digit = if server.fingerprint.starts_with('0') {
+        "1"
+    } else {
+        "0"
+    };
+    let other = format!("{digit}{}", &server.fingerprint[1..]);
+    let stranger = login(&["--fingerprint", &other]);
+    assert_eq!(stranger.status, 1);
+    assert_eq!(stranger.json()["error"]["code"], "vcc.stranger");
+    assert!(stranger.out.contains(&server.fingerprint), "{}", stranger.out);
+
+    // Nobody sits at this terminal who could compare.
+    let unasked = login(&[]);
+    assert_eq!(
+        (unasked.status, unasked.json()["error"]["code"].as_str()),
+        (2, Some("usage"))
+    );
+
+    let wrong = login(&["--fingerprint", &server.fingerprint]);
+    assert_eq!(wrong.status, 1);
+    assert_eq!(wrong.json()["error"]["problem"]["code"], "wrong-credentials");
+
+    let closed = person.call(
+        &["login", "127.0.0.1:1", "--fingerprint", &other],
+        &[("--password-file", &password)],
+    );
+    assert_eq!(closed.status, 2);
+    assert!(
+        closed.err.contains("127.0.0.1:1: it can't be reached"),
+        "{}",
+        closed.err
+    );
+    assert!(!person.session().exists());
+}
+
+#[test]
+fn a_certificate_that_nobody_named_as_issuer_is_a_stranger_s() {
+    let (server, root) = server();
+    let other = Service::start("node");
+    let password = root.file("pw", PASSWORD);
+    let login = |of: &Service| {
+        let issuer = of.state.path().join("identity/cert.pem");
+        root.call(
+            &["login", &server.address, "--session", "/dev/null/none"],
+            &[("--password-file", &password), ("--ca-file", &issuer)],
+        )
+    };
+    let stranger = login(&other);
+    assert_eq!(stranger.status, 1, "{}", stranger.err);
+    assert!(stranger.err.contains("(vcc.stranger)"), "{}", stranger.err);
+}
+
+#[test]
+fn users_tenants_and_tokens_are_made_and_a_token_does_without_a_session() {
+    let (server, root) = server();
+    root.get(&["tenant", "add", "acme"]);
+    let taken = root.try_to(&["tenant", "add", "acme"]);
+    assert_eq!(taken.status, 1);
+
+    let mut command = root.command(&["user", "add", "bob", "--role", "tenant-admin", "--tenant", "acme"]);
+    let mut typed = command
+        .args(["--password-file", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = typed.stdin.take().unwrap();
+    writeln!(input, "{PASSWORD}").unwrap();
+    drop(input);
+    assert!(typed.wait().unwrap().success());
+
+    root.get(&["user", "add", "robo", "--role", "robot"]);
+    let listed = root.try_to(&["user", "list"]);
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let rows: Vec<_> = listed.out.lines().map(words).collect();
+    assert_eq!(rows[0], ["NAME", "ROLE", "TENANT", "CREATED", "ID"]);
+    assert!(rows.iter().any(|row| row[..2] == ["bob", "tenant-admin"]));
+
+    let token = root.home.path().join("token");
+    let made = root.call(
+        &[
+            "token",
+            "add",
+            "nightly",
+            "--owner",
+            "robo",
+            "--scope",
+            "users:read",
+        ],
+        &[("--output", &token)],
+    );
+    assert_eq!((made.status, made.out.as_str()), (0, ""), "{}", made.err);
+    let secret = std::fs::read_to_string(&token).unwrap();
+    assert!(!made.err.contains(secret.trim()));
+
+    let robot = Person::new();
+    let as_robot = |arguments: &[&str]| {
+        let mut command = robot.command(arguments);
+        command
+            .env("VCC_SERVER", &server.address)
+            .env("VCC_FINGERPRINT", &server.fingerprint)
+            .env("VCC_TOKEN_FILE", &token);
+        done(command)
+    };
+    let seen = as_robot(&["user", "show", "bob", "--json"]);
+    assert_eq!(seen.json()["name"], "bob", "{}", seen.err);
+    let refused = as_robot(&["user", "delete", "bob", "--yes"]);
+    assert_eq!(refused.status, 1);
+    assert!(refused.err.contains("users:write"), "{}", refused.err);
+
+    assert_eq!(
+        root.try_to(&["token", "revoke", "nightly"]).status,
+        2,
+        "nobody was asked"
+    );
+    assert_eq!(root.try_to(&["token", "revoke", "nightly", "--yes"]).status, 0);
+    assert_eq!(as_robot(&["user", "list"]).status, 2);
+    assert_eq!(
+        root.try_to(&["tenant", "delete", "acme", "--yes"]).status,
+        1,
+        "bob is there"
+    );
+    assert_eq!(root.try_to(&["user", "delete", "bob", "--yes"]).status, 0);
+    assert_eq!(root.try_to(&["tenant", "delete", "acme", "--yes"]).status, 0);
+}
+
+#[test]
+fn settings_change_one_by_one_and_only_as_of_the_version_that_was_seen() {
+    let (_server, root) = server();
+    let set = root.get(&["config", "set", "cloud:east", "ntp=a.example, b.example:1123"]);
+    assert_eq!(
+        (&set["version"], &set["settings"]["ntp"][1]),
+        (&1.into(), &"b.example:1123".into())
+    );
+    let more = root.get(&["config", "set", "cloud:east", "notice=Closed", "--version", "1"]);
+    assert_eq!(more["settings"]["ntp"][0], "a.example", "it stays");
+    let late = root.try_to(&["config", "set", "cloud:east", "--unset", "ntp", "--version", "1"]);
+    assert_eq!(late.status, 1);
+    assert!(late.err.contains("(precondition-failed)"), "{}", late.err);
+    let wrong = root.try_to(&["config", "set", "cloud:east", "ntp=no server"]);
+    assert_eq!(wrong.status, 1, "{}", wrong.err);
+    root.get(&["config", "delete", "cloud:east", "--yes"]);
+    let versions = root.get(&["config", "versions", "cloud:east"]);
+    assert_eq!(versions.as_array().unwrap().len(), 3);
+    assert_eq!(versions[0]["settings"], serde_json::json!({}));
+
+    let own = root.get(&["config", "set", "own", "notice=Hello"]);
+    assert_eq!(own["settings"]["notice"], "Hello");
+    assert_eq!(root.get(&["status"])["about"]["notice"], "Hello");
+    assert_eq!(root.get(&["config", "status"]), serde_json::json!([]));
+    assert_eq!(root.try_to(&["config", "show", "cloud:a/b"]).status, 2);
+}
+
+#[test]
+fn what_terminals_obey_is_shown_harmless() {
+    let (_server, root) = server();
+    let notice = "notice=a\u{202e}b\u{200b}";
+    let shown = root.try_to(&["config", "set", "cloud:hostile", notice]);
+    assert_eq!(shown.status, 0, "{}", shown.err);
+    assert!(shown.out.contains("a\u{fffd}b\u{fffd}"), "{}", shown.out);
+    let json = root.try_to(&["config", "show", "cloud:hostile", "--json"]);
+    assert!(json.out.contains("a\\u202eb\\u200b"), "{}", json.out);
+    assert_eq!(json.json()["settings"]["notice"], "a\u{202e}b\u{200b}");
+    let unknown = root.try_to(&["user", "show", "\u{1b}[2Jx"]);
+    assert_eq!(unknown.status, 1);
+    assert!(unknown.err.contains("'\u{fffd}[2Jx'") && !unknown.err.contains('\u{1b}'));
+}
+
+#[test]
+fn the_audit_log_is_listed_and_its_chain_verified() {
+    let (_server, root) = server();
+    root.get(&["config", "set", "cloud:audited", "notice=a"]);
+    let entries = root.get(&["audit", "list", "--limit", "1"]);
+    let entry = &entries[0];
+    let verified = root.get(&["audit", "verify"]);
+    assert!(verified["number"].as_i64() >= entry["number"].as_i64());
+    let number = entry["number"].to_string();
+    let verify = ["audit", "verify", "--number", &number, "--digest"];
+    let noted = [&verify[..], &[entry["digest"].as_str().unwrap()]].concat();
+    assert_eq!(root.try_to(&noted).status, 0);
+    let other = [&verify[..], &["ab"]].concat();
+    assert_eq!(root.try_to(&other).status, 1, "the log is another than was noted");
+}
+
+#[test]
+fn events_are_told_as_they_come() {
+    let (_server, root) = server();
+    root.get(&["config", "set", "cloud:eventful", "notice=a"]);
+    let event = root.get(&["events", "--after", "0", "--count", "1"]);
+    assert_eq!(
+        (&event["number"], &event["kind"]),
+        (&1.into(), &"configuration".into())
+    );
+
+    let mut following = root
+        .command(&["events", "--follow", "--count", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Whether it listens already nobody tells; sooner or later it does.
+    let mut told = following.stdout.take().unwrap();
+    while following.try_wait().unwrap().is_none() {
+        root.get(&["config", "set", "cloud:followed", "notice=b"]);
+    }
+    let mut line = String::new();
+    told.read_to_string(&mut line).unwrap();
+    assert!(
+        line.contains("configuration") && line.lines().count() == 1,
+        "{line}"
+    );
+}
+
+#[test]
+fn a_node_joins_and_does_a_task_that_is_followed_to_its_end() {
+    let (server, node) = (Service::start("server"), Service::start("node"));
+    let (at_server, at_node) = (Person::administrator(&server), Person::administrator(&node));
+    let code = at_node.home.path().join("enrolment-code");
+    let made = at_server.call(&["node", "code"], &[("--output", &code)]);
+    assert_eq!(made.status, 0, "{}", made.err);
+    let join = [
+        "node",
+        "join",
+        &server.address,
+        "--cloud",
+        "east",
+        "--name",
+        "node-a",
+    ];
+    let joined = at_node.call(&join, &[("--code-file", &code)]);
+    assert_eq!(joined.status, 0, "{}", joined.err);
+    let fingerprint = at_node.get(&["status"])["enrolment"]["fingerprint"].clone();
+    let fingerprint = fingerprint.as_str().unwrap();
+    assert!(joined.out.contains(fingerprint));
+    let again = at_node.call(&join, &[("--code-file", &code)]);
+    assert_eq!(again.status, 1, "{}", again.err);
+
+    assert_eq!(at_server.try_to(&["node", "approve", "node-a", "AB"]).status, 1);
+    assert_eq!(
+        at_server.try_to(&["task", "create", "node-a", "diagnose"]).status,
+        1
+    );
+    let taken = at_server.get(&["node", "approve", "node-a", fingerprint]);
+    assert_eq!(taken["state"], "ACTIVE");
+    let task = at_server.try_to(&["task", "create", "node-a", "diagnose", "--follow", "--json"]);
+    assert_eq!(task.status, 0, "{}", task.err);
+    assert_eq!(task.json()["state"], "DONE");
+    assert!(task.err.contains("diagnose DONE"), "{}", task.err);
+    let id = task.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(at_server.get(&["task", "show", &id])["id"], id.as_str());
+    assert_eq!(
+        at_server.get(&["task", "list", "--node", "node-a"])[0]["id"],
+        id.as_str()
+    );
+    assert_eq!(
+        at_server.try_to(&["task", "cancel", &id]).status,
+        1,
+        "it has ended"
+    );
+    assert_eq!(
+        at_server.get(&["cloud", "show", "east"])["status"]["nodes"][0]["name"],
+        "node-a"
+    );
+    assert_eq!(at_server.get(&["config", "status", "node-a"])["state"], "IN_SYNC");
+    // The node has no such list.
+    assert_eq!(at_node.try_to(&["node", "list"]).status, 1);
+
+    assert_eq!(
+        at_server.get(&["node", "revoke", "node-a", "--yes"])["state"],
+        "REVOKED"
+    );
+    assert_eq!(at_node.try_to(&["node", "leave", "--yes"]).status, 0);
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    let person = Person::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let made = person.try_to(&["completions", shell]);
+        assert!(made.status == 0 && made.out.contains("approve"), "{shell}");
+    }
+    let pages = person.home.path().join("man");
+    assert_eq!(person.call(&["man"], &[]).status, 2);
+    assert_eq!(person.try_to(&["man", pages.to_str().unwrap()]).status, 0);
+    assert!(pages.join("vcc.1").exists() && pages.join("vcc-node-approve.1").exists());
+}
