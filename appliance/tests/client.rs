@@ -66,7 +66,7 @@ struct Done {
 
 impl Done {
     fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{}\n{}", self.out, self.err))
+        serde_json::from_str(&self.out).unwrap()
     }
 }
 

@@ -222,7 +222,80 @@ pub(super) fn failure(error: std::io::Error, not_it: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::crypto::ring::default_provider;
+
     use super::*;
+
+    /// A certificate for `vcc.example`, valid from 2026-01-01 to 2026-12-31.
+    fn certificate() -> rcgen::Certificate {
+        let mut template = CertificateParams::new(vec!["vcc.example".to_owned()]).unwrap();
+        (template.not_before, template.not_after) = (
+            rcgen::date_time_ymd(2026, 1, 1),
+            rcgen::date_time_ymd(2026, 12, 31),
+        );
+        template.self_signed(&KeyPair::generate().unwrap()).unwrap()
+    }
+
+    /// What somebody who trusts like this says to a certificate, in seconds since 1970.
+    fn judged(trust: Trust, shown: &rcgen::Certificate, name: &str, at: u64) -> Option<CertificateError> {
+        let verifier = trust.verifier(Arc::new(default_provider())).unwrap();
+        let (name, now) = (
+            ServerName::try_from(name.to_owned()).unwrap(),
+            UnixTime::since_unix_epoch(Duration::from_secs(at)),
+        );
+        match verifier.verify_server_cert(shown.der(), &[], &name, &[], now) {
+            Ok(_) => None,
+            Err(rustls::Error::InvalidCertificate(fault)) => Some(fault),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    const SUMMER: u64 = 1_780_000_000;
+    const YEAR: u64 = 366 * 86_400;
+
+    #[test]
+    fn issuers_vouch_for_a_name_and_a_time() {
+        let (own, other) = (certificate(), certificate());
+        let judge = |shown, name, at| judged(Trust::issuers(own.pem().as_bytes()).unwrap(), shown, name, at);
+        assert_eq!(judge(&own, "vcc.example", SUMMER), None);
+        let expired = judge(&own, "vcc.example", SUMMER + YEAR).unwrap();
+        assert!(matches!(
+            expired,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. }
+        ));
+        let early = judge(&own, "vcc.example", SUMMER - YEAR).unwrap();
+        assert!(matches!(
+            early,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
+        ));
+        let named = judge(&own, "other.example", SUMMER).unwrap();
+        assert!(matches!(
+            named,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+        ));
+        let forged = judge(&other, "vcc.example", SUMMER).unwrap();
+        assert!(
+            matches!(
+                forged,
+                CertificateError::BadSignature | CertificateError::UnknownIssuer
+            ),
+            "{forged:?}"
+        );
+        for nothing in ["", "no certificate"] {
+            assert_eq!(Trust::issuers(nothing.as_bytes()).unwrap_err().kind(), Kind::Tls);
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_one_certificate_whatever_its_name_and_dates() {
+        let (own, other) = (certificate(), certificate());
+        let trust = || Trust::Fingerprint(Fingerprint::of(own.der()));
+        assert_eq!(judged(trust(), &own, "other.example", SUMMER + YEAR), None);
+        assert!(judged(trust(), &other, "vcc.example", SUMMER).is_some());
+    }
 
     #[test]
     fn only_another_key_or_name_is_a_stranger_and_a_date_is_the_clocks_matter() {
