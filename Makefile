@@ -15,22 +15,23 @@ RUNTIME_FLAGS := -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/vc
 KEYS := out/keys
 PACKAGE := out/vcc-node.ova
 
-.PHONY: help demo test check fuzz bench-inputs e2e package dependencies lint deny unit commands reproducible bench clean
+.PHONY: help demo test check fuzz bench-inputs e2e package deb dependencies lint deny unit commands reproducible bench clean
 
 help:
 	@echo "make demo    build, sign, verify and boot an appliance, and talk to it"
 	@echo "make test    every test (installs what it needs)"
 	@echo "make check   format, lints and unit tests"
+	@echo "make deb     a Debian package of vcc: services, command line, manual"
 	@echo "make fuzz    every reader against made-up input, FUZZ_SECONDS (60) each"
 	@echo "make bench   sizes and speeds, beside their peers; bench-NAME for one of benches/"
 
 dependencies:
 	@scripts/dependencies.sh
 
-# The two commands: `ova`, and `vcc` as the appliance ships it.
+# The two commands: `ova`, and `vcc` as the appliance ships it, without what only shells need.
 commands: dependencies
 	@$(CARGO) build --locked --release -p packer
-	@RUSTFLAGS="$(RUNTIME_FLAGS)" $(CARGO) build --locked --profile appliance --target $(TARGET) -p appliance
+	@RUSTFLAGS="$(RUNTIME_FLAGS)" $(CARGO) build --locked --profile appliance --target $(TARGET) -p appliance --no-default-features
 	@mkdir -p out
 	@cmp -s $(VCC) out/vcc || cp $(VCC) out/vcc
 
@@ -41,6 +42,11 @@ package: commands
 	@if [ ! -e $(PACKAGE) ] || [ -n "$$(find $(INPUTS) -maxdepth 0 -newer $(PACKAGE))" ]; then \
 	  $(OVA) build appliance/vcc-node.toml -o $(PACKAGE) --sign $(KEYS)/key.pem --cert $(KEYS)/cert.pem; \
 	fi
+
+# Beside the appliance's command, this one has the verbs for completions and manual pages, and makes those in the package.
+deb: dependencies
+	@RUSTFLAGS="$(RUNTIME_FLAGS)" $(CARGO) build --locked --profile appliance --target $(TARGET) -p appliance
+	@CARGO=$(CARGO) scripts/deb.sh $(VCC)
 
 demo: package
 	@scripts/demo.sh $(OVA) $(PACKAGE) $(KEYS)
