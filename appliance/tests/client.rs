@@ -231,17 +231,22 @@ fn nobody_logs_in_to_a_stranger_or_with_a_wrong_password_or_unasked() {
 }
 
 #[test]
-fn a_certificate_that_nobody_named_as_issuer_is_a_stranger_s() {
+fn a_certificate_is_believed_by_its_issuer_and_is_a_stranger_s_without() {
     let (server, root) = server();
     let other = Service::start("node");
     let password = root.file("pw", PASSWORD);
+    let session = root.home.path().join("other.json");
     let login = |of: &Service| {
         let issuer = of.state.path().join("identity/cert.pem");
-        root.call(
-            &["login", &server.address, "--session", "/dev/null/none"],
-            &[("--password-file", &password), ("--ca-file", &issuer)],
-        )
+        let files: [(&str, &Path); 3] = [
+            ("--password-file", &password),
+            ("--ca-file", &issuer),
+            ("--session", &session),
+        ];
+        root.call(&["login", &server.address], &files)
     };
+    let known = login(&server);
+    assert_eq!(known.status, 0, "{}", known.err);
     let stranger = login(&other);
     assert_eq!(stranger.status, 1, "{}", stranger.err);
     assert!(stranger.err.contains("(vcc.stranger)"), "{}", stranger.err);
