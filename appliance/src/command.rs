@@ -52,6 +52,7 @@ struct Cli {
 
 const FIRST_STEPS: &str = "\
 First steps:
+  vcc up                                                 try it: a server and two nodes on this machine
   vcc server --state /var/lib/vcc --listen '[::]:8443'   run it, or start its appliance
   vcc setup server:8443 --name root                      make the first administrator, and log in
   vcc status                                             who am I, and is all well
