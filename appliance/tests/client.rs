@@ -276,7 +276,7 @@ fn users_tenants_and_tokens_are_made_and_a_token_does_without_a_session() {
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let rows: Vec<_> = listed.out.lines().map(words).collect();
     assert_eq!(rows[0], ["NAME", "ROLE", "TENANT", "CREATED", "ID"]);
-    assert!(rows.iter().any(|row| row[..2] == ["bob", "tenant-admin"]));
+    assert!(rows.iter().any(|row| row[..2] == ["acme/bob", "tenant-admin"]));
 
     let token = root.home.path().join("token");
     let made = root.call(
@@ -304,7 +304,7 @@ fn users_tenants_and_tokens_are_made_and_a_token_does_without_a_session() {
             .env("VCC_TOKEN_FILE", &token);
         done(command)
     };
-    let seen = as_robot(&["user", "show", "bob", "--json"]);
+    let seen = as_robot(&["user", "show", "acme/bob", "--json"]);
     assert_eq!(seen.json()["name"], "bob", "{}", seen.err);
     let refused = as_robot(&["user", "delete", "bob", "--yes"]);
     assert_eq!(refused.status, 1);

@@ -67,7 +67,7 @@ impl Resource {
         connector.list(path, self.page, most).await
     }
 
-    /// The one of an id, or the only one of a name.
+    /// The one of an id or a login, or the only one of a name.
     pub(crate) async fn find(self, connector: &mut Connector, wanted: &str) -> Result<Value> {
         self.find_where(connector, wanted, |_| true).await
     }
@@ -81,7 +81,9 @@ impl Resource {
     ) -> Result<Value> {
         let entries = self.list(connector, None).await?;
         let is = |field: &str, entry: &&Value| entry[field].as_str() == Some(wanted);
-        if let Some(entry) = entries.iter().find(|entry| is("id", entry)) {
+        // Users of two tenants may have one name, and never one login.
+        let is_it = |entry: &&Value| is("id", entry) || is("login", entry);
+        if let Some(entry) = entries.iter().find(is_it) {
             return Ok(entry.clone());
         }
         let named: Vec<_> = entries.iter().filter(|entry| is("name", entry)).collect();

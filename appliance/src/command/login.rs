@@ -57,7 +57,7 @@ impl Arguments {
         let question = format!("Password of {} at {}: ", printable(&self.name), self.host);
         let password = secret(self.password_file.as_deref(), &question, "--password-file")?;
         let (user, credential) = log_in(connector, &self.name, &password).await?;
-        let name = user["name"].as_str().unwrap_or(&self.name);
+        let name = user["login"].as_str().unwrap_or(&self.name);
         session(name, credential).keep(&path)?;
         call.output.result(&user, || told(name, &self.host))
     }

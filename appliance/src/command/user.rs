@@ -79,7 +79,7 @@ impl Verb {
             Self::List => {
                 let users = Resource::USER.list(&mut connector, None).await?;
                 let columns = [
-                    ("NAME", "name"),
+                    ("LOGIN", "login"),
                     ("ROLE", "role"),
                     ("TENANT", "tenant"),
                     ("CREATED", "created"),

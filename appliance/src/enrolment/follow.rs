@@ -19,7 +19,11 @@ use crate::product::PROGRAM_VERSION;
 use crate::service::{Context, Ground};
 use crate::work::Work;
 
-/// Between two questions how the request stands, and after a failure.
+/// Between the first questions how the request stands: somebody may be waiting at the server.
+const ASK_SOON: Duration = Duration::from_secs(1);
+/// How many these are.
+const FIRST: u32 = 120;
+/// Between the others, and after a failure.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// Between two heartbeats at least, however soon the server answers.
 const BREATH: Duration = Duration::from_millis(200);
@@ -37,6 +41,7 @@ struct Connected {
     to: Option<Kept>,
     client: Option<Client>,
     beats: u32,
+    asked: u32,
     /// When the certificate may be renewed again.
     renew_at: Option<Instant>,
     work: Work,
@@ -92,7 +97,9 @@ impl Connected {
             return Ok(None);
         };
         if kept.state == State::Pending {
-            return kept.ask(ground, client).await.map(Some);
+            self.asked = self.asked.saturating_add(1);
+            let pause = if self.asked < FIRST { ASK_SOON } else { ASK_AGAIN };
+            return kept.ask(ground, client, pause).await.map(Some);
         }
         if let Some((begins, expires)) = kept.validity()? {
             let now = ground.clock.now();
@@ -158,7 +165,7 @@ fn own_connections(
 
 impl Kept {
     /// How the request stands.
-    async fn ask(&self, ground: &Ground, client: &mut Client) -> Result<Duration> {
+    async fn ask(&self, ground: &Ground, client: &mut Client, pause: Duration) -> Result<Duration> {
         let path = format!("/api/v1/enrolments/{}", self.node);
         let poll = Secret::shown(&self.poll);
         let answer = client.ask(Method::GET, &path, Some(&poll), None::<&()>).await?;
@@ -183,7 +190,7 @@ impl Kept {
             log::info(format_args!("enrolled node={}", self.node));
             return Ok(Duration::ZERO);
         }
-        Ok(ASK_AGAIN)
+        Ok(pause)
     }
 
     /// Tells that the node lives; nothing where the server no longer takes it.
