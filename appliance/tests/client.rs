@@ -275,7 +275,7 @@ fn users_tenants_and_tokens_are_made_and_a_token_does_without_a_session() {
     let listed = root.try_to(&["user", "list"]);
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let rows: Vec<_> = listed.out.lines().map(words).collect();
-    assert_eq!(rows[0], ["NAME", "ROLE", "TENANT", "CREATED", "ID"]);
+    assert_eq!(rows[0], ["LOGIN", "ROLE", "TENANT", "CREATED", "ID"]);
     assert!(rows.iter().any(|row| row[..2] == ["acme/bob", "tenant-admin"]));
 
     let token = root.home.path().join("token");
