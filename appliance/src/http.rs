@@ -16,6 +16,7 @@
 //! that the connector serves yet gains from it.
 
 pub mod connections;
+mod leftover;
 pub mod peer;
 pub mod problem;
 pub mod requests;
@@ -42,6 +43,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use connections::{Connections, Ticket};
+use leftover::Leftover;
 use peer::Peer;
 use problem::Problem;
 use stall::Stall;
@@ -174,7 +176,9 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let _busy = ticket.busy();
-    if declared_length(&request) > BODY_BYTES as u64 {
+    let length = declared_length(&request);
+    let request = request.map(Leftover::of);
+    if length > BODY_BYTES as u64 {
         return Ok(Problem::TOO_LARGE.response());
     }
     let request = request.map(|body| Body::new(Limited::new(body, BODY_BYTES)));

@@ -218,6 +218,22 @@ fn heads_without_end_are_refused() {
 }
 
 #[test]
+fn whoever_sends_too_much_or_what_is_not_wanted_reads_why_it_was_refused() {
+    let server = start();
+    for (path, length, status) in [
+        ("/x", 700_000, 413),
+        ("/x", 60_000, 503),
+        ("/healthz", 60_000, 405),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let request = [head.into_bytes(), vec![b'a'; length]].concat();
+        assert_eq!(connect(&server).send(&request).status, status, "{path} {length}");
+    }
+}
+
+#[test]
 fn bodies_without_end_are_refused_and_not_read() {
     let server = start();
     let declared = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n";
