@@ -247,7 +247,7 @@ fn programs(cot: bool) -> Vec<Program> {
         ova,
         10,
     )];
-    if let Some(cot) = counterpart::find_cot().filter(|_| cot) {
+    if let Some(cot) = counterpart::find_python("cot").filter(|_| cot) {
         programs.push(program(
             "COT, loads it",
             "\"$2\" -c \"$3\" \"$1\"",

@@ -34,20 +34,22 @@ if [ ${#missing[@]} -ne 0 ] || [ -z "$lists" ]; then
   fi
 fi
 
-# COT is in no Debian. Only tests that skip without it want it, so a machine without PyPI builds all the same.
+# Neither is in a Debian. Only tests that skip without them want them, so a machine without PyPI builds all the same.
 cd "$(dirname "$0")/.."
-cot=out/cot
-install_cot() {
-  /usr/bin/python3 -m venv --clear $cot.new &&
-    $cot.new/bin/pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
-      -r scripts/cot.txt &&
-    $cot.new/bin/python -c 'import COT.vm_description.ovf' &&
-    cp scripts/cot.txt $cot.new/ && rm -rf $cot && mv $cot.new $cot
+install_python() {
+  /usr/bin/python3 -m venv --clear "out/$1.new" &&
+    "out/$1.new/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+      -r "scripts/$1.txt" &&
+    "out/$1.new/bin/python" -c "import $2" &&
+    cp "scripts/$1.txt" "out/$1.new/" && rm -rf "out/$1" && mv "out/$1.new" "out/$1"
 }
-if ! cmp -s scripts/cot.txt $cot/cot.txt; then
-  echo "installing COT in $cot" >&2
-  if ! install_cot >"$log" 2>&1; then
-    cat "$log" >&2
-    [ -z "${CI:-}" ] || exit 1
+for pair in cot:COT.vm_description.ovf schemathesis:schemathesis; do
+  name=${pair%%:*}
+  if ! cmp -s "scripts/$name.txt" "out/$name/$name.txt"; then
+    echo "installing $name in out/$name" >&2
+    if ! install_python "$name" "${pair#*:}" >"$log" 2>&1; then
+      cat "$log" >&2
+      [ -z "${CI:-}" ] || exit 1
+    fi
   fi
-fi
+done

@@ -24,6 +24,7 @@ pub struct Cloud {
 
 /// How a cloud is, by its nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = CloudStatus)]
 pub struct Status {
     /// The best that is known: the news of the node that was heard of last.
     pub status: Freshness,

@@ -18,13 +18,13 @@ pub fn find(program: &str) -> Option<Command> {
     found.map_or_else(|| missing(program), |path| Some(Command::new(path)))
 }
 
-/// COT's Python, from the virtual environment that `scripts/dependencies.sh` makes; otherwise as [`find`].
-pub fn find_cot() -> Option<Command> {
-    let python = artefacts::workspace().join("out/cot/bin/python");
+/// The Python of COT or Schemathesis, from the virtual environment that `scripts/dependencies.sh` makes; otherwise as [`find`].
+pub fn find_python(name: &str) -> Option<Command> {
+    let python = artefacts::workspace().join(format!("out/{name}/bin/python"));
     if python.exists() {
         Some(Command::new(python))
     } else {
-        missing("COT")
+        missing(name)
     }
 }
 

@@ -266,11 +266,11 @@ const OPEN_OVF: Reason = Reason {
 
 #[test]
 fn cot_finds_the_hardware_disks_and_networks_that_ova_finds() {
-    if counterpart::find_cot().is_some() {
+    if counterpart::find_python("cot").is_some() {
         agree(
             "COT",
             |package| &package.cot,
-            |package| reading::by_cot(&mut counterpart::find_cot().unwrap(), package),
+            |package| reading::by_cot(&mut counterpart::find_python("cot").unwrap(), package),
         );
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct NewTask {
 
 /// Order a task of a node
 #[utoipa::path(post, path = "/api/v1/nodes/{id}/tasks", tag = "tasks", request_body = NewTask,
-    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)), responses(
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header, max_length = 64, pattern = "^[!-~]+$")), responses(
     (status = 202, body = Task),
     (status = 401, body = Document),
     (status = 403, body = Document),

@@ -42,7 +42,7 @@ pub(super) async fn list(
 
 /// Make a tenant
 #[utoipa::path(post, path = "/api/v1/tenants", tag = "tenants", request_body = NewTenant,
-    params(("Idempotency-Key" = Option<String>, Header)), responses(
+    params(("Idempotency-Key" = Option<String>, Header, max_length = 64, pattern = "^[!-~]+$")), responses(
     (status = 201, body = Tenant),
     (status = 401, body = Document),
     (status = 403, body = Document),

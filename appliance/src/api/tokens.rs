@@ -61,7 +61,7 @@ pub(super) async fn list(
 
 /// Make a token, for oneself or for a robot
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken,
-    params(("Idempotency-Key" = Option<String>, Header)), responses(
+    params(("Idempotency-Key" = Option<String>, Header, max_length = 64, pattern = "^[!-~]+$")), responses(
     (status = 201, body = Made),
     (status = 401, body = Document),
     (status = 403, body = Document, description = "The scope is wider than what the user may do"),

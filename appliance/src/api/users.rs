@@ -58,7 +58,7 @@ pub(super) async fn list(
 
 /// Make a user
 #[utoipa::path(post, path = "/api/v1/users", tag = "users", request_body = NewUser,
-    params(("Idempotency-Key" = Option<String>, Header)), responses(
+    params(("Idempotency-Key" = Option<String>, Header, max_length = 64, pattern = "^[!-~]+$")), responses(
     (status = 201, body = User),
     (status = 401, body = Document),
     (status = 403, body = Document),

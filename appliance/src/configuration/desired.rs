@@ -119,6 +119,7 @@ pub enum Convergence {
 
 /// What is wanted of a node, and what is so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ConfigurationStatus)]
 pub struct Status {
     /// How far it has come.
     pub state: Convergence,
