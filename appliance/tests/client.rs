@@ -1,148 +1,15 @@
 //! The command line for administrators, against a server that runs as its users run it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+#[path = "connector/people.rs"]
+mod people;
+
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 
-use serde_json::Value;
-
-const VCC: &str = env!("CARGO_BIN_EXE_vcc");
-const PASSWORD: &str = "correct horse battery";
-
-/// A running service; dropped, it is killed.
-struct Service {
-    child: Child,
-    code: String,
-    address: String,
-    fingerprint: String,
-    state: tempfile::TempDir,
-}
-
-impl Service {
-    fn start(role: &str) -> Self {
-        let state = tempfile::tempdir().unwrap();
-        let mut child = Command::new(VCC)
-            .args([role, "--listen", "127.0.0.1:0", "--state"])
-            .arg(state.path())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut told = String::new();
-        while !(told.contains("vcc: listening ") && told.contains("vcc: set-up code=")) {
-            assert_ne!(log.read_line(&mut told).unwrap(), 0, "it ended: {told}");
-        }
-        // A full pipe would stop the service.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        let value = |name: &str| {
-            let word = told.split_whitespace().find_map(|word| word.strip_prefix(name));
-            word.unwrap().to_owned()
-        };
-        Self {
-            child,
-            code: value("code="),
-            address: value("address="),
-            fingerprint: value("fingerprint="),
-            state,
-        }
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// What a call came to.
-struct Done {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-impl Done {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap()
-    }
-}
-
-/// Somebody with a home directory.
-struct Person {
-    home: tempfile::TempDir,
-}
-
-impl Person {
-    fn new() -> Self {
-        Self {
-            home: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    /// The administrator, logged in to a server that is new.
-    fn administrator(service: &Service) -> Self {
-        let person = Self::new();
-        let (code, password) = (person.file("code", &service.code), person.file("pw", PASSWORD));
-        let host = &service.address;
-        let done = person.call(
-            &["setup", host, "--fingerprint", &service.fingerprint],
-            &[("--code-file", &code), ("--password-file", &password)],
-        );
-        assert_eq!(done.status, 0, "{}", done.err);
-        person
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.home.path().join(name);
-        std::fs::write(&path, format!("{text}\n")).unwrap();
-        path
-    }
-
-    fn session(&self) -> PathBuf {
-        self.home.path().join("vcc/session.json")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(VCC);
-        command
-            .args(arguments)
-            .env_clear()
-            .env("XDG_CONFIG_HOME", self.home.path())
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn call(&self, arguments: &[&str], files: &[(&str, &Path)]) -> Done {
-        let mut command = self.command(arguments);
-        for (option, path) in files {
-            command.arg(option).arg(path);
-        }
-        done(command)
-    }
-
-    fn try_to(&self, arguments: &[&str]) -> Done {
-        self.call(arguments, &[])
-    }
-
-    /// What works, and its result.
-    fn get(&self, arguments: &[&str]) -> Value {
-        let done = self.try_to(&[arguments, &["--json"]].concat());
-        assert_eq!(done.status, 0, "{arguments:?}: {}{}", done.out, done.err);
-        done.json()
-    }
-}
-
-fn done(mut command: Command) -> Done {
-    let output = command.output().unwrap();
-    Done {
-        status: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
+use people::{PASSWORD, Person, Service, done};
 
 /// A server, and its administrator.
 fn server() -> (Service, Person) {
