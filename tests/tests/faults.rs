@@ -1,0 +1,300 @@
+//! A full disk and a cut cable: what was answered stays, what can't be done is said, and it goes on when the fault has gone.
+#![allow(clippy::unwrap_used, reason = "a failed expectation of a test is a panic")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use e2e::{artefacts, counterpart, web};
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "correct horse battery";
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A service that was just started; dropped, it is killed.
+struct Service {
+    process: Child,
+    code: String,
+    fingerprint: String,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn start(mut command: Command) -> Service {
+    let mut process = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap());
+    let mut told = String::new();
+    while !(told.contains("vcc: listening ") && told.contains("vcc: set-up code=")) {
+        assert_ne!(log.read_line(&mut told).unwrap(), 0, "it ended: {told}");
+    }
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    let value = |name: &str| {
+        let word = told.split_whitespace().find_map(|word| word.strip_prefix(name));
+        word.unwrap().to_owned()
+    };
+    Service {
+        process,
+        code: value("code="),
+        fingerprint: value("fingerprint="),
+    }
+}
+
+#[test]
+fn on_a_full_disk_changes_are_refused_whole_and_nothing_that_was_answered_is_lost() {
+    let Some(mut unshare) = counterpart::find("unshare") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (state, port) = (folder.path().display().to_string(), web::free_port());
+    let script =
+        "mount -t tmpfs -o size=6m none \"$1\" && exec \"$0\" server --state \"$1/state\" --listen \"$2\"";
+    unshare
+        .args(["--mount", "sh", "-c", script])
+        .arg(artefacts::vcc())
+        .args([&state, &format!("127.0.0.1:{port}")]);
+    let service = start(unshare);
+    let inside = |script: &str| {
+        let process = service.process.id().to_string();
+        let mut enter = counterpart::find("nsenter").unwrap();
+        artefacts::success(enter.args(["--mount", "--target", &process, "sh", "-c", script, &state]))
+    };
+    let origin = format!("https://127.0.0.1:{port}");
+    let wish = json!({ "code": service.code, "administrator": { "name": "root", "password": PASSWORD } });
+    assert_eq!(
+        web::post(&origin, "/api/v1/setup", "", &wish).unwrap().status,
+        201
+    );
+    let login = json!({ "name": "root", "password": PASSWORD });
+    let session = web::post(&origin, "/api/v1/session", "", &login).unwrap().json();
+    let token = session["token"].as_str().unwrap();
+    let add = |name: &str| web::post(&origin, "/api/v1/tenants", token, &json!({ "name": name })).unwrap();
+    assert_eq!(add("before").status, 201);
+
+    inside("head -c 100M /dev/zero > \"$0/filler\" 2>/dev/null; true");
+    let mut made = vec!["before".to_owned()];
+    let refused = (0..400).find_map(|number| {
+        let name = format!("tenant-{number}");
+        let answer = add(&name);
+        if answer.status != 201 {
+            return Some(answer);
+        }
+        made.push(name);
+        None
+    });
+    let refused = refused.expect("the disk was never full");
+    assert_eq!(
+        (refused.status, refused.json()["code"].as_str()),
+        (507, Some("state-full")),
+        "{refused:?}"
+    );
+    let ready = web::get(&origin, "/readyz").unwrap();
+    assert_eq!(
+        (ready.status, &ready.check("state-disk")["status"]),
+        (503, &json!("fail"))
+    );
+    let listed = |origin: &str| {
+        let tenants = web::ask(origin, "/api/v1/tenants?limit=500", token, "GET", &[], None).unwrap();
+        assert_eq!(tenants.status, 200, "{tenants:?}");
+        let mut names: Vec<_> = tenants
+            .json()
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|t| t["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    made.sort();
+    assert_eq!(listed(&origin), made, "what is there can be read");
+
+    inside("rm \"$0/filler\"");
+    assert_eq!(add("after").status, 201);
+    made.push("after".to_owned());
+    made.sort();
+    assert_eq!(listed(&origin), made);
+    assert_eq!(web::get(&origin, "/readyz").unwrap().status, 200);
+}
+
+/// Two network namespaces with a cable between them; dropped, they are removed.
+struct Cable {
+    names: [String; 2],
+}
+
+const SERVER: &str = "10.77.0.1";
+const NODE: &str = "10.77.0.2";
+
+fn ip(arguments: &[&str]) {
+    artefacts::success(counterpart::find("ip").unwrap().args(arguments));
+}
+
+impl Cable {
+    fn new() -> Self {
+        let id = std::process::id();
+        let names = [format!("vcc-{id}-a"), format!("vcc-{id}-b")];
+        for name in &names {
+            ip(&["netns", "add", name]);
+        }
+        let [a, b] = &names;
+        ip(&[
+            "-n", a, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", b,
+        ]);
+        for (name, address) in names.iter().zip([SERVER, NODE]) {
+            ip(&[
+                "-n",
+                name,
+                "address",
+                "add",
+                &format!("{address}/24"),
+                "dev",
+                "cable",
+            ]);
+            ip(&["-n", name, "link", "set", "lo", "up"]);
+            ip(&["-n", name, "link", "set", "cable", "up"]);
+        }
+        Self { names }
+    }
+
+    fn set(&self, state: &str) {
+        ip(&["-n", &self.names[0], "link", "set", "cable", state]);
+    }
+
+    /// A command in the namespace of the server or the node.
+    fn command(&self, end: usize) -> Command {
+        let mut command = counterpart::find("ip").unwrap();
+        command
+            .args(["netns", "exec", &self.names[end]])
+            .arg(artefacts::vcc());
+        command
+    }
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        for name in &self.names {
+            let _ = Command::new("ip").args(["netns", "delete", name]).status();
+        }
+    }
+}
+
+/// An administrator at one end of the cable.
+struct Person<'a> {
+    cable: &'a Cable,
+    end: usize,
+    home: tempfile::TempDir,
+}
+
+impl<'a> Person<'a> {
+    fn of(cable: &'a Cable, end: usize, service: &Service, address: &str) -> Self {
+        let person = Self {
+            cable,
+            end,
+            home: tempfile::tempdir().unwrap(),
+        };
+        let write = |name: &str, text: &str| {
+            let path = person.home.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let (code, password) = (write("code", &service.code), write("password", PASSWORD));
+        person.call(&[
+            "setup",
+            address,
+            "--fingerprint",
+            &service.fingerprint,
+            "--code-file",
+            &code,
+            "--password-file",
+            &password,
+        ]);
+        person
+    }
+
+    fn call(&self, arguments: &[&str]) -> Value {
+        let mut command = self.cable.command(self.end);
+        let home: &Path = self.home.path();
+        command.args(arguments).arg("--json").env("XDG_CONFIG_HOME", home);
+        serde_json::from_str(&artefacts::success(&mut command)).unwrap()
+    }
+
+    fn wait_for(&self, status: &str) {
+        let start = Instant::now();
+        loop {
+            let node = self.call(&["node", "show", "node-a"]);
+            if node["status"] == status {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "it is not {status}: {node}");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+}
+
+#[test]
+fn a_node_behind_a_cut_cable_is_shown_as_such_says_why_and_comes_back() {
+    if counterpart::find("ip").is_none() {
+        return;
+    }
+    let cable = Cable::new();
+    let (server_state, node_state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let run = |end: usize, role: &str, address: &str, state: &Path| {
+        let mut command = cable.command(end);
+        command
+            .args([role, "--listen", &format!("{address}:8443"), "--state"])
+            .arg(state);
+        start(command)
+    };
+    let server = run(0, "server", SERVER, server_state.path());
+    let node = run(1, "node", NODE, node_state.path());
+    let at_server = Person::of(&cable, 0, &server, &format!("{SERVER}:8443"));
+    let at_node = Person::of(&cable, 1, &node, &format!("{NODE}:8443"));
+    let code = at_server.home.path().join("enrolment").display().to_string();
+    at_server.call(&["node", "code", "--output", &code]);
+    let server_at = format!("{SERVER}:8443");
+    at_node.call(&[
+        "node",
+        "join",
+        &server_at,
+        "--cloud",
+        "east",
+        "--name",
+        "node-a",
+        "--code-file",
+        &code,
+    ]);
+    let own = at_node.call(&["status"]);
+    at_server.call(&[
+        "node",
+        "approve",
+        "node-a",
+        own["enrolment"]["fingerprint"].as_str().unwrap(),
+    ]);
+    at_server.wait_for("LIVE");
+
+    cable.set("down");
+    at_server.wait_for("UNREACHABLE");
+    at_server.call(&["config", "set", "all", "notice=while you were away"]);
+    let start = Instant::now();
+    while !at_node.call(&["status"])["enrolment"]["trouble"].is_string() {
+        assert!(start.elapsed() < PATIENCE, "the node sees no trouble");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    cable.set("up");
+    at_server.wait_for("LIVE");
+    let start = Instant::now();
+    while at_server.call(&["config", "status", "node-a"])["state"] != "IN_SYNC" {
+        assert!(start.elapsed() < PATIENCE, "it does not come up to date");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert!(at_node.call(&["status"])["enrolment"]["trouble"].is_null());
+}
