@@ -8,10 +8,7 @@
     reason = "a benchmark that cannot go on says where, and prints"
 )]
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use appliance::access::{Name, Secret};
@@ -22,68 +19,20 @@ use appliance::node::{Application, Beat, Heartbeat, Standing};
 use appliance::resolver::Resolver;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use e2e::{artefacts, measure, web};
+use e2e::connector::Connector;
+use e2e::{measure, web};
 use hyper::Method;
 use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 
-const PASSWORD: &str = "correct horse battery";
+/// A connector under measurement.
+struct Measured(Connector);
 
-/// A connector under measurement; dropped, it is killed.
-struct Connector {
-    process: Child,
-    address: SocketAddr,
-    token: String,
-}
-
-impl Drop for Connector {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Connector {
-    fn start(role: &str, state: &Path, enrolment: Option<Value>) -> Self {
-        let mut process = Command::new(artefacts::vcc())
-            .args([role, "--listen", "127.0.0.1:0", "--state"])
-            .arg(state)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let code = lines.find_map(|line| Some(line.unwrap().split_once("set-up code=")?.1.to_owned()));
-        let address = lines.find_map(|line| {
-            let line = line.unwrap();
-            let rest = line.split_once("listening address=")?.1;
-            Some(rest.split(' ').next()?.parse().unwrap())
-        });
-        std::thread::spawn(move || lines.for_each(drop));
-        let address: SocketAddr = address.unwrap();
-        let origin = format!("https://{address}");
-        let mut wish =
-            json!({ "code": code.unwrap(), "administrator": { "name": "root", "password": PASSWORD } });
-        if let Some(enrolment) = enrolment {
-            wish["enrolment"] = enrolment;
-        }
-        assert_eq!(
-            web::post(&origin, "/api/v1/setup", "", &wish).unwrap().status,
-            201
-        );
-        let login = json!({ "name": "root", "password": PASSWORD });
-        let session = web::post(&origin, "/api/v1/session", "", &login).unwrap().json();
-        Self {
-            process,
-            address,
-            token: session["token"].as_str().unwrap().to_owned(),
-        }
-    }
-
+impl Measured {
     /// MiB of `VmRSS` or `VmHWM`.
     fn memory(&self, name: &str) -> f64 {
-        let path = format!("/proc/{}/status", self.process.id());
+        let path = format!("/proc/{}/status", self.0.process.id());
         let status = std::fs::read_to_string(path).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         let kilobytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
@@ -92,7 +41,7 @@ impl Connector {
 
     /// Seconds of a core, so far.
     fn processor(&self) -> f64 {
-        let path = format!("/proc/{}/stat", self.process.id());
+        let path = format!("/proc/{}/stat", self.0.process.id());
         let text = std::fs::read_to_string(path).unwrap();
         let fields: Vec<_> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
@@ -216,25 +165,25 @@ async fn measure() {
     let (nodes, seconds) = (number("NODES", 1000), number("SECONDS", 60));
     println!("{}\n", measure::machine());
     let state = tempfile::tempdir().unwrap();
-    let server = Connector::start("server", state.path(), None);
-    let origin = format!("https://{}", server.address);
+    let server = Measured(Connector::start("server", state.path()).set_up(None));
+    let (origin, address) = (server.0.origin(), server.0.address);
     let code = web::post(
         &origin,
         "/api/v1/enrolment-codes",
-        &server.token,
+        &server.0.token,
         &json!({ "minutes": 60 }),
     )
     .unwrap();
     let code = code.json()["code"].as_str().unwrap().to_owned();
     let authority = EnrolmentCode::parse(&code).unwrap().authority;
-    let token = Secret::shown(&server.token);
-    let connect = || Client::new(server.address.into(), Resolver::default(), vec![authority], None).unwrap();
+    let token = Secret::shown(&server.0.token);
+    let connect = || Client::new(address.into(), Resolver::default(), vec![authority], None).unwrap();
     let mut administrator = connect();
     let idle = server.memory("VmRSS");
 
     let begin = Instant::now();
     for index in 0..nodes {
-        let client = enrol(index, server.address, &mut administrator, &token).await;
+        let client = enrol(index, address, &mut administrator, &token).await;
         tokio::spawn(live(client));
     }
     let enrolled = begin.elapsed().as_secs_f64();
@@ -263,7 +212,7 @@ async fn measure() {
     let live = web::ask(
         &origin,
         "/api/v1/nodes?limit=500",
-        &server.token,
+        &server.0.token,
         "GET",
         &[],
         None,
@@ -295,21 +244,13 @@ async fn measure() {
     );
 
     let folder = tempfile::tempdir().unwrap();
-    let wish = json!({ "server": server.address.to_string(), "code": code, "cloud": "real", "name": "real" });
-    let node = Connector::start("node", folder.path(), Some(wish));
-    let own = web::ask(
-        &format!("https://{}", node.address),
-        "/api/v1/enrolment",
-        &node.token,
-        "GET",
-        &[],
-        None,
-    );
-    let own = own.unwrap().json();
+    let wish = json!({ "server": address.to_string(), "code": code, "cloud": "real", "name": "real" });
+    let node = Measured(Connector::start("node", folder.path()).set_up(Some(wish)));
+    let own = node.0.get("/api/v1/enrolment");
     let approval = json!({ "fingerprint": own["fingerprint"] });
     let path = format!("/api/v1/nodes/{}/approve", own["node"].as_str().unwrap());
     assert_eq!(
-        web::post(&origin, &path, &server.token, &approval)
+        web::post(&origin, &path, &server.0.token, &approval)
             .unwrap()
             .status,
         200

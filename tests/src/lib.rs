@@ -14,6 +14,7 @@ pub mod artefacts;
 pub mod authority;
 pub mod browser;
 pub mod conformance;
+pub mod connector;
 pub mod corpus;
 pub mod counterpart;
 pub mod disk;

@@ -1,82 +1,27 @@
 //! Two appliances as nodes of a server: enrolled, configured, cut off, restarted, back again.
 #![allow(clippy::unwrap_used, reason = "a failed expectation of a test is a panic")]
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use e2e::artefacts;
+use e2e::connector::{Connector, set_up};
 use e2e::guest::{Guest, kept_disks};
-use e2e::web::{self, Answer};
+use e2e::web;
 use serde_json::{Value, json};
 
-const PASSWORD: &str = "correct horse battery";
 /// Emulated machines on shared cores.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// This machine, as a guest reaches it.
 const HOST: &str = "10.0.2.2";
 
-/// A server on the loopback interface of this machine; dropped, it is killed.
-struct Server {
-    process: Child,
-    port: u16,
-    token: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn set_up(origin: &str, code: &str, enrolment: Option<Value>) -> String {
-    let mut wish = json!({ "code": code, "administrator": { "name": "root", "password": PASSWORD } });
-    if let Some(enrolment) = enrolment {
-        wish["enrolment"] = enrolment;
-    }
-    let made = web::post(origin, "/api/v1/setup", "", &wish).unwrap();
-    assert_eq!(made.status, 201, "{made:?}");
-    let login = json!({ "name": "root", "password": PASSWORD });
-    let session = web::post(origin, "/api/v1/session", "", &login).unwrap().json();
-    session["token"].as_str().unwrap().to_owned()
-}
+/// A server on the loopback interface of this machine.
+struct Server(Connector);
 
 impl Server {
-    fn start(state: &Path) -> Self {
-        let port = web::free_port();
-        let mut process = Command::new(artefacts::vcc())
-            .args(["server", "--listen", &format!("127.0.0.1:{port}"), "--state"])
-            .arg(state)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let code = lines.find_map(|line| Some(line.unwrap().split_once("set-up code=")?.1.to_owned()));
-        std::thread::spawn(move || lines.for_each(drop));
-        let token = set_up(&format!("https://127.0.0.1:{port}"), &code.unwrap(), None);
-        Self { process, port, token }
-    }
-
-    fn ask(&self, method: &str, path: &str, fields: &[&str], body: Option<&Value>) -> Answer {
-        let origin = format!("https://127.0.0.1:{}", self.port);
-        web::ask(&origin, path, &self.token, method, fields, body).unwrap()
-    }
-
-    fn get(&self, path: &str) -> Value {
-        self.ask("GET", path, &[], None).json()
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Answer {
-        self.ask("POST", path, &[], Some(body))
-    }
-
     fn wait_for(&self, path: &str, guest: Option<&Guest>, wanted: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + PATIENCE;
         loop {
-            let told = self.get(path);
+            let told = self.0.get(path);
             if wanted(&told) {
                 return told;
             }
@@ -89,7 +34,9 @@ impl Server {
     fn want(&self, version: u32, notice: &str) {
         let body = json!({ "settings": { "notice": notice } });
         let tag = format!("If-Match: \"{version}\"");
-        let answer = self.ask("PUT", "/api/v1/configurations/all", &[&tag], Some(&body));
+        let answer = self
+            .0
+            .ask("PUT", "/api/v1/configurations/all", &[&tag], Some(&body));
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
@@ -100,10 +47,11 @@ impl Server {
         let console = guest.console();
         let code = console.split("set-up code=").nth(1).unwrap();
         let made = self
+            .0
             .post("/api/v1/enrolment-codes", &json!({ "minutes": 60 }))
             .json();
         let enrolment = json!({
-            "server": format!("{HOST}:{}", self.port), "code": made["code"], "cloud": cloud, "name": cloud,
+            "server": format!("{HOST}:{}", self.0.address.port()), "code": made["code"], "cloud": cloud, "name": cloud,
         });
         let token = set_up(
             &guest.origin(),
@@ -114,9 +62,9 @@ impl Server {
         let own = own.json();
         let id = own["node"].as_str().unwrap().to_owned();
         let path = format!("/api/v1/nodes/{id}");
-        assert_eq!(self.get(&path)["fingerprint"], own["fingerprint"]);
+        assert_eq!(self.0.get(&path)["fingerprint"], own["fingerprint"]);
         let approval = json!({ "fingerprint": own["fingerprint"] });
-        assert_eq!(self.post(&format!("{path}/approve"), &approval).status, 200);
+        assert_eq!(self.0.post(&format!("{path}/approve"), &approval).status, 200);
         self.wait_for(&path, Some(guest), |node| node["status"] == "LIVE");
         id
     }
@@ -133,7 +81,7 @@ impl Server {
     }
 
     fn diagnose(&self, guest: &Guest, id: &str) -> Value {
-        let task = self.post(
+        let task = self.0.post(
             &format!("/api/v1/nodes/{id}/tasks"),
             &json!({ "kind": "diagnose" }),
         );
@@ -153,7 +101,7 @@ fn link(guest: &Guest, up: bool) {
 #[test]
 fn two_appliances_are_enrolled_configured_cut_off_restarted_and_come_back() {
     let state = tempfile::tempdir().unwrap();
-    let server = Server::start(state.path());
+    let server = Server(Connector::start("server", state.path()).set_up(None));
     let ((_first, first_disks), (_second, second_disks)) = (kept_disks(), kept_disks());
     let start = |disks: &Path| Guest::start(&["--state", disks.to_str().unwrap()]);
     let (north, south) = (start(&first_disks), start(&second_disks));
@@ -170,11 +118,14 @@ fn two_appliances_are_enrolled_configured_cut_off_restarted_and_come_back() {
     // Cut off, it misses two changes, and comes up to date when the cut has gone.
     link(&north, false);
     server.is(&north, &north_id, "UNREACHABLE");
-    assert_eq!(server.get(&format!("/api/v1/nodes/{south_id}"))["status"], "LIVE");
+    assert_eq!(
+        server.0.get(&format!("/api/v1/nodes/{south_id}"))["status"],
+        "LIVE"
+    );
     server.want(1, "missed");
     server.want(2, "after the cut");
     server.is_in_sync(&south, &south_id);
-    let told = server.get(&format!("/api/v1/nodes/{north_id}/configuration"));
+    let told = server.0.get(&format!("/api/v1/nodes/{north_id}/configuration"));
     assert_eq!(told["state"], "PENDING", "{told}");
     link(&north, true);
     server.is(&north, &north_id, "LIVE");
@@ -187,7 +138,7 @@ fn two_appliances_are_enrolled_configured_cut_off_restarted_and_come_back() {
     );
 
     // A reset and a power cut change nothing about who it is.
-    let seen = server.get(&format!("/api/v1/nodes/{south_id}"))["seen"].clone();
+    let seen = server.0.get(&format!("/api/v1/nodes/{south_id}"))["seen"].clone();
     south.reset();
     south.wait_console("boots=2", 1);
     south.wait_console("Notice      after the cut", 2);
@@ -207,6 +158,7 @@ fn two_appliances_are_enrolled_configured_cut_off_restarted_and_come_back() {
     // Sent away, it is told, and shows it.
     assert_eq!(
         server
+            .0
             .post(&format!("/api/v1/nodes/{north_id}/revoke"), &json!({}))
             .status,
         200

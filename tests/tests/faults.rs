@@ -1,53 +1,15 @@
 //! A full disk and a cut cable: what was answered stays, what can't be done is said, and it goes on when the fault has gone.
 #![allow(clippy::unwrap_used, reason = "a failed expectation of a test is a panic")]
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use e2e::connector::{Connector, PASSWORD, set_up};
 use e2e::{artefacts, counterpart, web};
 use serde_json::{Value, json};
 
-const PASSWORD: &str = "correct horse battery";
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A service that was just started; dropped, it is killed.
-struct Service {
-    process: Child,
-    code: String,
-    fingerprint: String,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn start(mut command: Command) -> Service {
-    let mut process = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut log = BufReader::new(process.stderr.take().unwrap());
-    let mut told = String::new();
-    while !(told.contains("vcc: listening ") && told.contains("vcc: set-up code=")) {
-        assert_ne!(log.read_line(&mut told).unwrap(), 0, "it ended: {told}");
-    }
-    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    let value = |name: &str| {
-        let word = told.split_whitespace().find_map(|word| word.strip_prefix(name));
-        word.unwrap().to_owned()
-    };
-    Service {
-        process,
-        code: value("code="),
-        fingerprint: value("fingerprint="),
-    }
-}
 
 #[test]
 fn on_a_full_disk_changes_are_refused_whole_and_nothing_that_was_answered_is_lost() {
@@ -62,21 +24,15 @@ fn on_a_full_disk_changes_are_refused_whole_and_nothing_that_was_answered_is_los
         .args(["--mount", "sh", "-c", script])
         .arg(artefacts::vcc())
         .args([&state, &format!("127.0.0.1:{port}")]);
-    let service = start(unshare);
+    let service = Connector::of(unshare);
     let inside = |script: &str| {
         let process = service.process.id().to_string();
         let mut enter = counterpart::find("nsenter").unwrap();
         artefacts::success(enter.args(["--mount", "--target", &process, "sh", "-c", script, &state]))
     };
     let origin = format!("https://127.0.0.1:{port}");
-    let wish = json!({ "code": service.code, "administrator": { "name": "root", "password": PASSWORD } });
-    assert_eq!(
-        web::post(&origin, "/api/v1/setup", "", &wish).unwrap().status,
-        201
-    );
-    let login = json!({ "name": "root", "password": PASSWORD });
-    let session = web::post(&origin, "/api/v1/session", "", &login).unwrap().json();
-    let token = session["token"].as_str().unwrap();
+    let token = set_up(&origin, &service.code, None);
+    let token = token.as_str();
     let add = |name: &str| web::post(&origin, "/api/v1/tenants", token, &json!({ "name": name })).unwrap();
     assert_eq!(add("before").status, 201);
 
@@ -195,7 +151,7 @@ struct Person<'a> {
 }
 
 impl<'a> Person<'a> {
-    fn of(cable: &'a Cable, end: usize, service: &Service, address: &str) -> Self {
+    fn of(cable: &'a Cable, end: usize, service: &Connector, address: &str) -> Self {
         let person = Self {
             cable,
             end,
@@ -252,7 +208,7 @@ fn a_node_behind_a_cut_cable_is_shown_as_such_says_why_and_comes_back() {
         command
             .args([role, "--listen", &format!("{address}:8443"), "--state"])
             .arg(state);
-        start(command)
+        Connector::of(command)
     };
     let server = run(0, "server", SERVER, server_state.path());
     let node = run(1, "node", NODE, node_state.path());

@@ -1,50 +1,9 @@
 //! The pages and the wizard, as somebody uses them in a browser.
 #![allow(clippy::unwrap_used, reason = "a failed expectation of a test is a panic")]
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
 use e2e::browser::Browser;
-use e2e::{artefacts, web};
-
-/// A connector that has just been started and was not set up; dropped, it is killed.
-struct New {
-    process: Child,
-    origin: String,
-    port: u16,
-    code: String,
-}
-
-impl Drop for New {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn start(role: &str, state: &Path) -> New {
-    let port = web::free_port();
-    let mut process = Command::new(artefacts::vcc())
-        .args([role, "--listen", &format!("127.0.0.1:{port}"), "--state"])
-        .arg(state)
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-    let code = lines.find_map(|line| Some(line.unwrap().split_once("set-up code=")?.1.to_owned()));
-    // Whoever stops reading stops whoever writes.
-    std::thread::spawn(move || lines.for_each(drop));
-    New {
-        process,
-        origin: format!("https://127.0.0.1:{port}"),
-        port,
-        code: code.unwrap(),
-    }
-}
-
-const PASSWORD: &str = "correct horse battery";
+use e2e::connector::{Connector, PASSWORD};
+use e2e::web;
 
 fn administrator(browser: &Browser, code: &str) {
     browser.fill("[name=code]", code);
@@ -57,12 +16,12 @@ fn administrator(browser: &Browser, code: &str) {
 fn two_people_set_a_server_and_a_node_up_compare_a_fingerprint_and_see_all_of_it_live() {
     let Some(browser) = Browser::open() else { return };
     let (server_state, node_state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let server = start("server", server_state.path());
-    let node = start("node", node_state.path());
+    let server = Connector::start("server", server_state.path());
+    let node = Connector::start("node", node_state.path());
 
-    browser.go(&server.origin);
+    browser.go(&server.origin());
     assert!(browser.url().ends_with("/setup"));
-    let shown = web::fingerprint(server.port);
+    let shown = web::fingerprint(server.address.port());
     assert!(
         browser.text("footer").contains(&shown),
         "what the connection shows stands on the page"
@@ -75,26 +34,26 @@ fn two_people_set_a_server_and_a_node_up_compare_a_fingerprint_and_see_all_of_it
     administrator(&browser, &server.code);
     browser.click("button.main");
     browser.wait_for("h1", "Overview");
-    browser.go(&format!("{}/setup", server.origin));
+    browser.go(&format!("{}/setup", server.origin()));
     browser.wait_for("h1", "Overview");
 
-    browser.go(&format!("{}/nodes", server.origin));
+    browser.go(&format!("{}/nodes", server.origin()));
     browser.click("form[action='/nodes/code'] button");
     let code = browser.text("code.secret");
 
-    browser.go(&node.origin);
+    browser.go(&node.origin());
     administrator(&browser, &node.code);
-    browser.fill("[name=server]", &format!("localhost:{}", server.port));
+    browser.fill("[name=server]", &format!("localhost:{}", server.address.port()));
     browser.fill("[name=enrolment]", &code);
     browser.fill("[name=cloud]", "north");
     browser.fill("[name=node]", "north-1");
     browser.click("button.main");
     browser.wait_for("main", "PENDING");
-    browser.go(&format!("{}/enrolment", node.origin));
+    browser.go(&format!("{}/enrolment", node.origin()));
     let fingerprint = browser.text(".attention .fingerprint");
     browser.picture("enrolment.png");
 
-    browser.go(&server.origin);
+    browser.go(&server.origin());
     browser.wait_for(".attention", "north-1 in north");
     browser.picture("overview.png");
     browser.click(".attention a");
@@ -109,29 +68,29 @@ fn two_people_set_a_server_and_a_node_up_compare_a_fingerprint_and_see_all_of_it
     browser.wait_for("pre", "\"version\"");
     browser.picture("task.png");
 
-    browser.go(&format!("{}/configuration?scope=cloud:north", server.origin));
+    browser.go(&format!("{}/configuration?scope=cloud:north", server.origin()));
     browser.fill("[name=notice]", "In maintenance until ten");
     browser.click("button.main");
     browser.wait_for("section", "notice: In maintenance until ten");
     browser.picture("configuration.png");
-    browser.go(&format!("{}/enrolment", node.origin));
+    browser.go(&format!("{}/enrolment", node.origin()));
     browser.wait_for("main", "ACTIVE");
     let start = std::time::Instant::now();
     while browser.run("return document.querySelector('.notice')?.textContent ?? ''")
         != "In maintenance until ten"
     {
         assert!(start.elapsed().as_secs() < 120, "the notice has not come");
-        browser.go(&format!("{}/enrolment", node.origin));
+        browser.go(&format!("{}/enrolment", node.origin()));
     }
     browser.picture("node.png");
 
-    browser.go(&format!("{}/audit", server.origin));
+    browser.go(&format!("{}/audit", server.origin()));
     for deed in ["node.approve", "task.create", "configuration.change"] {
         assert!(browser.text("table").contains(deed), "{deed}");
     }
     browser.click("form.leave button");
     browser.wait_for("h1", "Log in");
-    browser.go(&format!("{}/nodes", server.origin));
+    browser.go(&format!("{}/nodes", server.origin()));
     assert!(browser.url().ends_with("/login?next=/nodes"));
     // Nothing but refusals that were provoked: no script or style was kept from its work.
     let complaints: Vec<_> = browser
@@ -146,13 +105,13 @@ fn two_people_set_a_server_and_a_node_up_compare_a_fingerprint_and_see_all_of_it
 fn a_small_screen_scrolls_in_one_direction() {
     let Some(browser) = Browser::open() else { return };
     let state = tempfile::tempdir().unwrap();
-    let server = start("server", state.path());
-    browser.go(&server.origin);
+    let server = Connector::start("server", state.path());
+    browser.go(&server.origin());
     administrator(&browser, &server.code);
     browser.click("button.main");
     browser.wait_for("h1", "Overview");
     for page in ["/", "/nodes", "/tasks", "/configuration", "/audit"] {
-        browser.go(&format!("{}{page}", server.origin));
+        browser.go(&format!("{}{page}", server.origin()));
         let widths = "document.body.style.width = '320px'; return document.body.scrollWidth";
         let width = browser.run(widths).as_i64().unwrap();
         assert!(width <= 320, "{page} is {width} pixels wide");
