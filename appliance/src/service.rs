@@ -59,6 +59,7 @@ pub fn run(options: &Options) -> Result<()> {
 /// [`Kind::Io`].
 pub(crate) fn runtime() -> Result<Runtime> {
     crate::entropy::wait();
+    crate::sys::return_large_blocks();
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -19,6 +19,16 @@ fn server() -> (Service, Person) {
 }
 
 #[test]
+fn the_memory_that_passwords_are_hashed_in_is_given_back() {
+    let service = Service::start("node");
+    let before = service.memory();
+    // Two hashes, of 19 MiB each.
+    Person::administrator(&service);
+    let after = service.memory();
+    assert!(after < before + 8192, "{before} KiB, then {after} KiB");
+}
+
+#[test]
 fn a_session_is_its_owner_s_alone_and_is_over_after_logging_out() {
     let (server, _) = server();
     let person = Person::new();

@@ -169,7 +169,7 @@ pub(super) fn moment(value: &Value) -> Markup {
     };
     let readable = text.split_once('T').map(|(date, time)| {
         let time = time.get(..8).unwrap_or(time);
-        format!("{date} {time}")
+        format!("{date} {time} UTC")
     });
     html! { time datetime=(text) { (readable.as_deref().unwrap_or(text)) } }
 }

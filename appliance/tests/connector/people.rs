@@ -45,6 +45,13 @@ impl Service {
 }
 
 impl Service {
+    /// KiB that it has in memory.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Kills it as the kernel does, and starts it again with what it left.
     pub(crate) fn kill_and_start(&mut self, role: &str) {
         self.child.kill().unwrap();
