@@ -87,12 +87,13 @@ fn decrypt(der: &[u8], passphrase: Option<&[u8]>) -> Result<RsaPrivateKey, Error
     let passphrase = passphrase
         .ok_or_else(|| Error::new(Kind::KeyPassphrase, "the key is encrypted and needs a passphrase"))?;
     RsaPrivateKey::from_pkcs8_encrypted_der(der, passphrase).map_err(|error| match error {
-        rsa::pkcs8::Error::EncryptedPrivateKey(_) => Error::new(
+        rsa::pkcs8::Error::PublicKey(_) => pkcs8(&error),
+        // Of wrong passphrases one in 256 gives padding that looks right, and nonsense before it.
+        _ => Error::new(
             Kind::KeyPassphrase,
             "the passphrase does not open the key, or its encryption is not PBES2",
         )
         .caused_by(error.to_string()),
-        other => pkcs8(&other),
     })
 }
 
