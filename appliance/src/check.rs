@@ -45,6 +45,8 @@ pub const STATE_DISK: &str = "state-disk";
 pub const IDENTITY: &str = "identity";
 /// An address to be reached at.
 pub const NETWORK: &str = "network";
+/// The settings that were made on the machine itself, where there are any.
+pub const NETWORK_SETTINGS: &str = "network-settings";
 /// The OVF environment and the properties in it.
 pub const ENVIRONMENT: &str = "environment";
 /// The time.

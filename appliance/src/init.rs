@@ -15,6 +15,7 @@ pub mod dhcp;
 pub mod display;
 pub mod environment;
 pub mod event;
+pub mod kept_network;
 pub mod last_start;
 pub mod modules;
 pub mod mounts;

@@ -30,6 +30,7 @@
 //! | [`enrolment`], `work` | on a node: its server, and what it does for it |
 //! | [`client`] | asking a connector, as a node or an administrator; whom to believe |
 //! | [`configuration`], [`task`], [`event`] | what nodes are to be like, what they have to do, and what changes meanwhile |
+//! | [`addressing`], [`property`] | how an appliance is reached; values that people set |
 //! | [`endpoint`], [`resolver`] | where others are reached; names to addresses |
 //! | [`database`], [`clock`] | what is kept in tables; what time it is |
 //! | [`timekeeping`] | whether that is right, and setting it where it is the machine's own |
@@ -40,6 +41,7 @@
 #![deny(unsafe_code)]
 
 pub mod access;
+pub mod addressing;
 mod admin;
 pub mod api;
 pub mod audit;
@@ -68,6 +70,7 @@ pub mod machine;
 pub mod node;
 pub mod pages;
 pub mod product;
+pub mod property;
 pub mod resolver;
 pub mod role;
 pub mod service;

@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::{file, log};
 use ovf::environment::Environment;
 
-pub use settings::{Cidr, Settings, StaticAddress};
+pub use settings::Settings;
 
 const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/ovf.env/raw";
 /// Under Hyper-V a drive can come after the drivers did: devices are offered one by one.

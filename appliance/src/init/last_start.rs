@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::environment::Settings;
 use super::state::MOUNT_POINT;
+use crate::addressing::Addressing;
 use crate::hostname::Hostname;
 use crate::role::Role;
 use crate::{file, log};
@@ -30,11 +31,11 @@ pub struct LastStart {
 }
 
 impl LastStart {
-    /// What to keep of a start by these settings.
-    pub fn of(settings: &Settings) -> Self {
+    /// What to keep of a start by these settings, reached at these addresses.
+    pub fn of(settings: &Settings, addressing: &Addressing) -> Self {
         Self {
             role: settings.role,
-            dhcp: settings.address.is_none(),
+            dhcp: addressing.is_harmless(),
             hostname: settings.hostname.clone(),
         }
     }
@@ -71,7 +72,7 @@ mod tests {
             _ => None,
         });
         assert!(problems.is_empty());
-        let kept = serde_json::to_string(&LastStart::of(&settings)).unwrap();
+        let kept = serde_json::to_string(&LastStart::of(&settings, &settings.addressing)).unwrap();
         assert_eq!(kept, r#"{"role":"node","dhcp":false,"hostname":"north"}"#);
     }
 }

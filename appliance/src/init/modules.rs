@@ -144,6 +144,12 @@ impl Loader {
     }
 }
 
+/// Loads a module that no device asks for, and what it needs, after the start. What goes wrong is logged: the kernel
+/// says no to what the module would have done.
+pub fn load(name: &str) {
+    Loader::open().load(name, Probing::Background);
+}
+
 /// The last module to load always that no other one needs.
 fn last(index: &Index) -> Option<String> {
     let is_needed = |name: &Name| {

@@ -1,4 +1,4 @@
-//! Links, addresses and routes over rtnetlink(7): the four requests that the appliance makes.
+//! Links, addresses and routes over rtnetlink(7): the requests that the appliance makes.
 //!
 //! Messages are built by a pure writer after the kernel's `include/uapi/linux/{netlink,rtnetlink,if_addr,if_link}.h`;
 //! numbers are in the host's byte order, addresses in the network's.
@@ -13,8 +13,11 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
 };
 
+use crate::addressing::{Cidr, Mtu, Vlan};
+
 const NLMSG_ERROR: u16 = 2;
 const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_NEWROUTE: u16 = 24;
@@ -23,12 +26,21 @@ const RTM_DELROUTE: u16 = 25;
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
 const NLM_F_REPLACE: u16 = 0x100;
+const NLM_F_EXCL: u16 = 0x200;
 const NLM_F_CREATE: u16 = 0x400;
 
 const IFF_UP: u32 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_VLAN_ID: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
+const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
@@ -68,24 +80,47 @@ pub enum Request {
         /// Bits of its network's prefix.
         prefix: u8,
     },
-    /// Send what has no other way through a gateway.
-    AddDefaultRoute {
-        /// The interface's index.
-        interface: u32,
-        /// The gateway, which is taken to be on the interface's own network even if its address is not.
-        gateway: IpAddr,
-        /// Lower goes first.
-        metric: u32,
-    },
+    /// Send what is for a network through a gateway.
+    AddRoute(Way),
     /// Take that route away.
-    RemoveDefaultRoute {
+    RemoveRoute(Way),
+    /// Say how long a packet may be.
+    SetMtu {
         /// The interface's index.
         interface: u32,
-        /// The gateway.
-        gateway: IpAddr,
-        /// As it was added.
-        metric: u32,
+        /// The bytes.
+        mtu: Mtu,
     },
+    /// Make an interface of a VLAN on another one, and switch it on.
+    AddVlan {
+        /// The other one's index.
+        interface: u32,
+        /// Whose frames it has; it is called after it.
+        vlan: Vlan,
+    },
+    /// Take an interface that was made away.
+    RemoveLink {
+        /// Its index.
+        interface: u32,
+    },
+}
+
+/// A route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// The interface's index.
+    pub interface: u32,
+    /// The network; none is what has no other way.
+    pub to: Option<Cidr>,
+    /// The gateway, which is taken to be on the interface's own network even if its address is not.
+    pub gateway: IpAddr,
+    /// Lower goes first.
+    pub metric: u32,
+}
+
+/// The name of a VLAN's interface.
+pub fn vlan_name(vlan: Vlan) -> String {
+    format!("vlan{}", vlan.get())
 }
 
 /// A socket for requests.
@@ -183,6 +218,23 @@ fn verdict(answer: &[u8], sequence: u32) -> io::Result<Option<io::Result<()>>> {
 }
 
 impl Request {
+    /// What takes it back, if that needs no more than itself.
+    pub fn inverse(self) -> Option<Self> {
+        match self {
+            Self::AddAddress {
+                interface,
+                address,
+                prefix,
+            } => Some(Self::RemoveAddress {
+                interface,
+                address,
+                prefix,
+            }),
+            Self::AddRoute(way) => Some(Self::RemoveRoute(way)),
+            _ => None,
+        }
+    }
+
     /// The message.
     pub fn render(&self, sequence: u32) -> Vec<u8> {
         let mut message = Writer::new(self.kind(), self.flags(), sequence);
@@ -211,31 +263,28 @@ impl Request {
                     message.address(IFA_BROADCAST, broadcast.into());
                 }
             }
-            Self::AddDefaultRoute {
-                interface,
-                gateway,
-                metric,
+            Self::AddRoute(way) | Self::RemoveRoute(way) => message.way(way),
+            Self::SetMtu { interface, mtu } => {
+                message.bytes(&[0; 4]);
+                message.numbers([interface, 0, 0]);
+                message.attribute(IFLA_MTU, &u32::from(mtu.get()).to_ne_bytes());
             }
-            | Self::RemoveDefaultRoute {
-                interface,
-                gateway,
-                metric,
-            } => {
-                // rtmsg: family, lengths of destination and source, tos, table, protocol, scope, type, flags.
-                message.bytes(&[
-                    family(gateway),
-                    0,
-                    0,
-                    0,
-                    RT_TABLE_MAIN,
-                    RTPROT_STATIC,
-                    0,
-                    RTN_UNICAST,
-                ]);
-                message.numbers([RTNH_F_ONLINK]);
-                message.address(RTA_GATEWAY, gateway);
-                message.attribute(RTA_OIF, &interface.to_ne_bytes());
-                message.attribute(RTA_PRIORITY, &metric.to_ne_bytes());
+            Self::AddVlan { interface, vlan } => {
+                message.bytes(&[0; 4]);
+                message.numbers([0, IFF_UP, IFF_UP]);
+                message.attribute(IFLA_LINK, &interface.to_ne_bytes());
+                let name = vlan_name(vlan) + "\0";
+                message.attribute(IFLA_IFNAME, name.as_bytes());
+                let mut data = Writer(Vec::new());
+                data.attribute(IFLA_VLAN_ID, &vlan.get().to_ne_bytes());
+                let mut info = Writer(Vec::new());
+                info.attribute(IFLA_INFO_KIND, b"vlan");
+                info.attribute(IFLA_INFO_DATA, &data.0);
+                message.attribute(IFLA_LINKINFO, &info.0);
+            }
+            Self::RemoveLink { interface } => {
+                message.bytes(&[0; 4]);
+                message.numbers([interface, 0, 0]);
             }
         }
         message.finish()
@@ -243,18 +292,24 @@ impl Request {
 
     fn kind(&self) -> u16 {
         match self {
-            Self::Up { .. } => RTM_NEWLINK,
+            Self::Up { .. } | Self::SetMtu { .. } | Self::AddVlan { .. } => RTM_NEWLINK,
+            Self::RemoveLink { .. } => RTM_DELLINK,
             Self::AddAddress { .. } => RTM_NEWADDR,
             Self::RemoveAddress { .. } => RTM_DELADDR,
-            Self::AddDefaultRoute { .. } => RTM_NEWROUTE,
-            Self::RemoveDefaultRoute { .. } => RTM_DELROUTE,
+            Self::AddRoute(_) => RTM_NEWROUTE,
+            Self::RemoveRoute(_) => RTM_DELROUTE,
         }
     }
 
     fn flags(&self) -> u16 {
         let change = match self {
-            Self::AddAddress { .. } | Self::AddDefaultRoute { .. } => NLM_F_CREATE | NLM_F_REPLACE,
-            Self::Up { .. } | Self::RemoveAddress { .. } | Self::RemoveDefaultRoute { .. } => 0,
+            Self::AddAddress { .. } | Self::AddRoute(_) => NLM_F_CREATE | NLM_F_REPLACE,
+            Self::AddVlan { .. } => NLM_F_CREATE | NLM_F_EXCL,
+            Self::Up { .. }
+            | Self::SetMtu { .. }
+            | Self::RemoveLink { .. }
+            | Self::RemoveAddress { .. }
+            | Self::RemoveRoute(_) => 0,
         };
         NLM_F_REQUEST | NLM_F_ACK | change
     }
@@ -308,11 +363,33 @@ impl Writer {
     }
 
     fn attribute(&mut self, kind: u16, value: &[u8]) {
-        // Values are 4 or 16 bytes here: nothing to pad, and far from the ceiling of 65535.
+        // Values are a few dozen bytes here: far from the ceiling of 65535.
         let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
         self.bytes(&length.to_ne_bytes());
         self.bytes(&kind.to_ne_bytes());
         self.bytes(value);
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+    }
+
+    fn way(&mut self, way: Way) {
+        // rtmsg: family, lengths of destination and source, tos, table, protocol, scope, type, flags.
+        self.bytes(&[
+            family(way.gateway),
+            way.to.map_or(0, |to| to.prefix),
+            0,
+            0,
+            RT_TABLE_MAIN,
+            RTPROT_STATIC,
+            0,
+            RTN_UNICAST,
+        ]);
+        self.numbers([RTNH_F_ONLINK]);
+        if let Some(to) = way.to {
+            self.address(RTA_DST, to.address);
+        }
+        self.address(RTA_GATEWAY, way.gateway);
+        self.attribute(RTA_OIF, &way.interface.to_ne_bytes());
+        self.attribute(RTA_PRIORITY, &way.metric.to_ne_bytes());
     }
 
     fn finish(mut self) -> Vec<u8> {
@@ -341,15 +418,39 @@ mod tests {
         assert_eq!(bytes[40..], [8, 0, 4, 0, 192, 0, 2, 255]);
     }
 
+    /// `ip link add link` interface 3 `name vlan7 up type vlan id 7`, as strace shows it.
+    #[test]
+    fn a_vlan_is_made_as_iproute2_does() {
+        let request = Request::AddVlan {
+            interface: 3,
+            vlan: "7".parse().unwrap(),
+        };
+        let bytes = request.render(1);
+        assert_eq!(bytes[..8], [84, 0, 0, 0, 16, 0, 5, 6]);
+        assert_eq!(bytes[16..32], [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(bytes[32..40], [8, 0, 5, 0, 3, 0, 0, 0]);
+        assert_eq!(bytes[40..52], *b"\x0a\0\x03\0vlan7\0\0\0");
+        assert_eq!(bytes[52..64], *b"\x18\0\x12\0\x08\0\x01\0vlan");
+        assert_eq!(bytes[64..], [12, 0, 2, 0, 6, 0, 1, 0, 7, 0, 0, 0]);
+    }
+
     #[test]
     fn every_message_says_its_own_length() {
-        let (interface, gateway, metric) = (3, IpAddr::from([0x20, 1, 0, 0, 0, 0, 0, 1]), 1024);
+        let (interface, gateway) = (3, IpAddr::from([0x20, 1, 0, 0, 0, 0, 0, 1]));
+        let way = Way {
+            interface,
+            to: None,
+            gateway,
+            metric: 1024,
+        };
+        let to = Some("2001:db8::5/64".parse().unwrap());
         for request in [
             Request::Up { interface },
-            Request::AddDefaultRoute {
+            Request::AddRoute(way),
+            Request::RemoveRoute(Way { to, ..way }),
+            Request::AddVlan {
                 interface,
-                gateway,
-                metric,
+                vlan: "4094".parse().unwrap(),
             },
             Request::RemoveAddress {
                 interface,

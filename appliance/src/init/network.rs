@@ -3,10 +3,14 @@
 //! Until the environment is read the last start's settings may be presumed. Where they prove wrong, everything that came
 //! of them is taken back.
 //!
-//! The first interface, in the order of the machine's slots, takes the address of the properties, if there is one; all
-//! others, and the first without one, ask DHCP. IPv6 is the kernel's own: it takes what routers announce.
+//! The first interface, in the order of the machine's slots, or the VLAN on it, takes the addresses and routes that
+//! people chose; all others, and the first where none was chosen, ask DHCP. Beside a chosen one an interface has the
+//! IPv6 addresses that the kernel makes of what routers announce.
 
 mod interface;
+mod link;
+#[cfg(test)]
+mod namespace;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,18 +18,21 @@ use std::sync::mpsc::SyncSender;
 use std::thread;
 
 use super::dhcp::{self, lease::Lease};
-use super::environment::{Settings, StaticAddress};
 use super::event::Event;
-use super::netlink::{Changes, Request, Route};
+use super::modules;
+use super::netlink::{self, Changes, Request, Route, Way};
+use crate::addressing::{Addressing, Cidr, Mtu, Vlan};
 use crate::check::{Check, NETWORK};
 use crate::error::{Error, Kind, Result};
 use crate::hostname::Hostname;
 use crate::log;
 use interface::Place;
+use link::{Link, Method, Tagged};
 
 const LOOPBACK: u32 = 1;
 /// The metric of the first interface's routes: those of later interfaces come after those of earlier ones.
 const FIRST_METRIC: u32 = 100;
+const VLAN_MODULE: &str = "8021q";
 const REMEDY: &str = "Connect the network adapter to a network with a DHCP server, or set the property ip.";
 
 /// The interfaces and what they have.
@@ -36,44 +43,23 @@ pub struct Network {
     links: BTreeMap<Place, Link>,
     /// What to go by, known or presumed.
     plan: Option<Plan>,
-    /// What the kernel last refused, by the interface's index.
-    problems: BTreeMap<u32, String>,
+    problems: Vec<Problem>,
 }
 
+/// What the kernel refused and has not taken since.
 #[derive(Debug)]
-struct Link {
-    name: String,
-    hardware: [u8; 6],
-    carrier: bool,
-    /// Of its routes; given in the order of places when the plan is known, and kept.
-    metric: Option<u32>,
-    method: Method,
-}
-
-#[derive(Debug)]
-enum Method {
-    /// Not known yet.
-    Undecided,
-    /// Waits for its cable.
-    Waiting,
-    /// Has the properties' address.
-    Static(IpAddr),
-    /// Asks a server.
-    Dhcp {
-        client: dhcp::Handle,
-        /// The name that the server is told.
-        hostname: Hostname,
-        lease: Option<Lease>,
-    },
-    /// Nothing can be done with it.
-    Broken,
+struct Problem {
+    /// The index of the interface that it was for.
+    interface: u32,
+    request: Option<Request>,
+    reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Plan {
     /// None makes one from the first interface's hardware address.
     hostname: Option<Hostname>,
-    address: Option<StaticAddress>,
+    addressing: Addressing,
 }
 
 impl Network {
@@ -102,7 +88,7 @@ impl Network {
             events,
             links: BTreeMap::new(),
             plan: None,
-            problems: BTreeMap::new(),
+            problems: Vec::new(),
         })
     }
 
@@ -116,7 +102,7 @@ impl Network {
         self.links.retain(|_, link| interface::exists(&link.name));
         let links = &self.links;
         self.problems
-            .retain(|index, _| links.keys().any(|place| place.index == *index));
+            .retain(|problem| links.keys().any(|place| place.index == problem.interface));
         for link in self.links.values_mut() {
             let carrier = interface::has_carrier(&link.name);
             if carrier
@@ -131,11 +117,8 @@ impl Network {
     }
 
     /// Goes by these settings from now on. Gives the machine's name.
-    pub fn configure(&mut self, settings: &Settings) -> Hostname {
-        let plan = Plan {
-            hostname: settings.hostname.clone(),
-            address: settings.address,
-        };
+    pub fn configure(&mut self, hostname: Option<Hostname>, addressing: &Addressing) -> Hostname {
+        let plan = Plan::new(hostname, addressing);
         let hostname = self.hostname(&plan);
         if self.plan.as_ref().is_some_and(|presumed| *presumed != plan) || !self.is_as_if_known(&hostname) {
             self.start_over();
@@ -148,8 +131,7 @@ impl Network {
     /// Asks DHCP servers for all addresses until [`Network::configure`] says what to do.
     pub fn presume_dhcp(&mut self, hostname: Option<Hostname>) {
         if self.plan.is_none() {
-            let address = None;
-            self.plan = Some(Plan { hostname, address });
+            self.plan = Some(Plan::new(hostname, &Addressing::default()));
             self.proceed();
         }
     }
@@ -192,15 +174,35 @@ impl Network {
                 ));
                 self.remove(&place, &lease);
             }
+            self.undo(&place);
         }
         for link in self.links.values_mut() {
             link.metric = None;
         }
     }
 
+    /// Takes back what was done to the first interface, as far as the kernel still has it.
+    fn undo(&mut self, place: &Place) {
+        let Some(link) = self.links.get_mut(place) else {
+            return;
+        };
+        for address in link.fixed.drain(..) {
+            log::info(format_args!("network interface={} lost={address}", link.name));
+        }
+        link.vlan = None;
+        self.problems.retain(|problem| problem.interface != place.index);
+        for request in std::mem::take(&mut link.undo).iter().rev() {
+            let _ = self.route.make(request);
+        }
+    }
+
     /// An interface got or lost its address by DHCP.
     pub fn lease(&mut self, interface: &str, new: Option<Lease>) {
-        let Some((place, link)) = self.links.iter_mut().find(|(_, link)| link.name == interface) else {
+        let Some((place, link)) = self
+            .links
+            .iter_mut()
+            .find(|(_, link)| link.working_name() == interface)
+        else {
             return;
         };
         let place = place.clone();
@@ -208,7 +210,7 @@ impl Network {
             return;
         };
         let old = std::mem::replace(lease, new.clone());
-        let name = link.name.clone();
+        let name = interface;
         // A renewed lease is no news, but the kernel may have lost the address with the link.
         let kept = old.as_ref().is_some_and(|old| same_network(old, new.as_ref()));
         if let Some(old) = old.filter(|_| !kept) {
@@ -225,17 +227,23 @@ impl Network {
                     new.address, new.prefix
                 ));
             }
-            let address = (new.address.into(), new.prefix);
-            self.apply(&place, address, new.router.map(IpAddr::from));
+            self.apply(
+                &place,
+                (new.address.into(), new.prefix),
+                new.router.map(IpAddr::from),
+            );
+            self.apply_routes(&place, IpAddr::is_ipv4);
         }
     }
 
     /// Addresses to be reached at, in the order of the interfaces, IPv4 first.
     pub fn addresses(&self) -> Vec<IpAddr> {
-        let mut addresses: Vec<_> = self.links.values().filter_map(Link::address).collect();
+        let mut addresses: Vec<_> = self.links.values().flat_map(Link::addresses).collect();
         for (index, address) in interface::announced() {
             let address = IpAddr::V6(address);
-            if self.links.keys().any(|place| place.index == index) && !addresses.contains(&address) {
+            let has =
+                |(place, link): (&Place, &Link)| place.index == index || link.working_index(place) == index;
+            if self.links.iter().any(has) && !addresses.contains(&address) {
                 addresses.push(address);
             }
         }
@@ -265,8 +273,8 @@ impl Network {
 
     /// The check `network`.
     pub fn check(&self) -> Check {
-        if let Some(problem) = self.problems.values().next() {
-            return Check::fail(NETWORK, problem.clone(), REMEDY);
+        if let Some(problem) = self.problems.first() {
+            return Check::fail(NETWORK, problem.reason.clone(), REMEDY);
         }
         if self.links.is_empty() {
             return Check::fail(
@@ -290,6 +298,9 @@ impl Network {
             carrier: false,
             metric: None,
             method: Method::Undecided,
+            vlan: None,
+            fixed: Vec::new(),
+            undo: Vec::new(),
             name,
         };
         if let Err(error) = self.route.make(&Request::Up {
@@ -322,26 +333,26 @@ impl Network {
         let Some(link) = self.links.get_mut(place) else {
             return;
         };
+        let is_first = link.metric == Some(FIRST_METRIC);
         match link.method {
+            Method::Undecided if is_first => {
+                link.method = Method::Fixed;
+                if !self.give(place, &plan.addressing) || !plan.addressing.dhcp {
+                    return;
+                }
+            }
             Method::Undecided | Method::Waiting => {}
-            Method::Static(_) | Method::Dhcp { .. } | Method::Broken => return,
+            Method::Fixed | Method::Dhcp { .. } | Method::Broken => return,
         }
-        let fixed = plan.address.filter(|_| link.metric == Some(FIRST_METRIC));
-        if let Some(StaticAddress { cidr, gateway }) = fixed {
-            link.method = Method::Static(cidr.address);
-            let name = link.name.clone();
-            log::info(format_args!(
-                "network interface={name} address={}/{}",
-                cidr.address, cidr.prefix
-            ));
-            return self.apply(place, (cidr.address, cidr.prefix), gateway);
-        }
+        let Some(link) = self.links.get_mut(place) else {
+            return;
+        };
         if !link.carrier {
             link.method = Method::Waiting;
             return;
         }
         let interface = dhcp::Interface {
-            name: link.name.clone(),
+            name: link.working_name().to_owned(),
             hardware: link.hardware,
         };
         link.method = match dhcp::Handle::start(interface, hostname.clone(), self.events.clone()) {
@@ -351,49 +362,161 @@ impl Network {
                 lease: None,
             },
             Err(error) => {
-                self.problems.insert(place.index, error.chain().to_string());
+                self.problems.push(Problem {
+                    interface: place.index,
+                    request: None,
+                    reason: error.chain().to_string(),
+                });
                 Method::Broken
             }
         };
     }
 
-    fn apply(&mut self, place: &Place, (address, prefix): (IpAddr, u8), gateway: Option<IpAddr>) {
+    /// Gives the first interface what people chose. False if there is nothing that an address could be given to.
+    fn give(&mut self, place: &Place, addressing: &Addressing) -> bool {
+        if let Some(mtu) = addressing.mtu {
+            self.set_mtu(place, mtu);
+        }
+        if let Some(vlan) = addressing.vlan
+            && !self.add_vlan(place, vlan)
+        {
+            return false;
+        }
+        for fixed in addressing.fixed() {
+            let cidr = fixed.cidr;
+            if let Some(link) = self.links.get_mut(place) {
+                link.fixed.push(cidr.address);
+                log::info(format_args!(
+                    "network interface={} address={cidr}",
+                    link.working_name()
+                ));
+            }
+            self.apply(place, (cidr.address, cidr.prefix), fixed.gateway);
+        }
+        if addressing.ipv4.is_some() {
+            self.apply_routes(place, IpAddr::is_ipv4);
+        }
+        self.apply_routes(place, IpAddr::is_ipv6);
+        true
+    }
+
+    fn set_mtu(&mut self, place: &Place, mtu: Mtu) {
         let interface = place.index;
-        let address = Request::AddAddress {
-            interface,
-            address,
-            prefix,
+        let Some(link) = self.links.get_mut(place) else {
+            return;
         };
-        let route = gateway.map(|gateway| Request::AddDefaultRoute {
-            interface,
+        let before = interface::mtu(&link.name);
+        link.undo
+            .extend(before.map(|mtu| Request::SetMtu { interface, mtu }));
+        self.make(place, Request::SetMtu { interface, mtu });
+    }
+
+    fn add_vlan(&mut self, place: &Place, vlan: Vlan) -> bool {
+        modules::load(VLAN_MODULE);
+        let interface = place.index;
+        let made = self.make(place, Request::AddVlan { interface, vlan });
+        let name = netlink::vlan_name(vlan);
+        let Some(index) = interface::index(&name).filter(|_| made) else {
+            return false;
+        };
+        if let Some(link) = self.links.get_mut(place) {
+            link.undo.push(Request::RemoveLink { interface: index });
+            link.vlan = Some(Tagged { name, index });
+        }
+        true
+    }
+
+    /// Adds an address and its way out.
+    fn apply(&mut self, place: &Place, (address, prefix): (IpAddr, u8), gateway: Option<IpAddr>) {
+        self.make_for_now(
+            place,
+            Request::AddAddress {
+                interface: self.working_index(place),
+                address,
+                prefix,
+            },
+        );
+        if let Some(gateway) = gateway {
+            self.make_for_now(place, Request::AddRoute(self.way(place, None, gateway)));
+        }
+    }
+
+    /// Adds the routes of an IP version that has an address: the kernel forgets them with its last one.
+    fn apply_routes(&mut self, place: &Place, is_version: fn(&IpAddr) -> bool) {
+        if self.metric(place) != FIRST_METRIC {
+            return;
+        }
+        let plan = self.plan.as_ref();
+        let routes = plan
+            .map(|plan| plan.addressing.routes.clone())
+            .unwrap_or_default();
+        for route in routes.iter().filter(|route| is_version(&route.via)) {
+            self.make_for_now(
+                place,
+                Request::AddRoute(self.way(place, Some(route.to), route.via)),
+            );
+        }
+    }
+
+    fn way(&self, place: &Place, to: Option<Cidr>, gateway: IpAddr) -> Way {
+        Way {
+            interface: self.working_index(place),
+            to,
             gateway,
             metric: self.metric(place),
-        });
-        self.problems.remove(&interface);
-        for request in [Some(address), route].into_iter().flatten() {
-            if let Err(error) = self.route.make(&request) {
-                let problem = format!("the kernel refuses {request:?}: {error}");
-                log::error(&problem);
-                self.problems.insert(interface, problem);
+        }
+    }
+
+    /// Makes a change that is taken back with the plan. What a lease does again and again is noted once.
+    fn make_for_now(&mut self, place: &Place, request: Request) {
+        if self.make(place, request)
+            && let Some(link) = self.links.get_mut(place)
+            && let Some(undo) = request.inverse().filter(|undo| !link.undo.contains(undo))
+        {
+            link.undo.push(undo);
+        }
+    }
+
+    /// False, and a problem, if the kernel refuses.
+    fn make(&mut self, place: &Place, request: Request) -> bool {
+        let made = self.route.make(&request);
+        self.problems.retain(|problem| problem.request != Some(request));
+        if let Err(error) = &made {
+            let reason = format!("the kernel refuses {request:?}: {error}");
+            log::error(&reason);
+            self.problems.push(Problem {
+                interface: place.index,
+                request: Some(request),
+                reason,
+            });
+        }
+        made.is_ok()
+    }
+
+    /// Takes a lease's address and route away, as far as the kernel still has them.
+    fn remove(&mut self, place: &Place, lease: &Lease) {
+        let address = Request::AddAddress {
+            interface: self.working_index(place),
+            address: lease.address.into(),
+            prefix: lease.prefix,
+        };
+        let router = lease.router.map(IpAddr::from);
+        let route = router.map(|gateway| Request::AddRoute(self.way(place, None, gateway)));
+        for request in [route, Some(address)].into_iter().flatten() {
+            self.problems.retain(|problem| problem.request != Some(request));
+            let Some(undo) = request.inverse() else {
+                continue;
+            };
+            let _ = self.route.make(&undo);
+            if let Some(link) = self.links.get_mut(place) {
+                link.undo.retain(|other| *other != undo);
             }
         }
     }
 
-    /// Takes an address and its route away, as far as the kernel still has them.
-    fn remove(&mut self, place: &Place, lease: &Lease) {
-        let interface = place.index;
-        if let Some(gateway) = lease.router.map(IpAddr::from) {
-            let _ = self.route.make(&Request::RemoveDefaultRoute {
-                interface,
-                gateway,
-                metric: self.metric(place),
-            });
-        }
-        let _ = self.route.make(&Request::RemoveAddress {
-            interface,
-            address: lease.address.into(),
-            prefix: lease.prefix,
-        });
+    fn working_index(&self, place: &Place) -> u32 {
+        let link = self.links.get(place);
+        link.map_or(place.index, |link| link.working_index(place))
     }
 
     fn metric(&self, place: &Place) -> u32 {
@@ -402,23 +525,12 @@ impl Network {
     }
 }
 
-impl Link {
-    fn address(&self) -> Option<IpAddr> {
-        match &self.method {
-            Method::Static(address) => Some(*address),
-            Method::Dhcp { lease, .. } => lease.as_ref().map(|lease| lease.address.into()),
-            Method::Undecided | Method::Waiting | Method::Broken => None,
-        }
-    }
-
-    fn waits_for(&self) -> String {
-        let name = &self.name;
-        match self.method {
-            Method::Broken => format!("{name} cannot be used"),
-            Method::Undecided => format!("{name} waits for the environment"),
-            _ if !self.carrier => format!("{name} is not connected"),
-            _ => format!("{name} has no answer from a DHCP server"),
-        }
+impl Plan {
+    /// Name servers are no interface's matter.
+    fn new(hostname: Option<Hostname>, addressing: &Addressing) -> Self {
+        let mut addressing = addressing.clone();
+        addressing.name_servers.clear();
+        Self { hostname, addressing }
     }
 }
 

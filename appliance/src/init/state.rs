@@ -14,6 +14,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use uuid::Uuid;
 
 use super::event::Event;
+use super::kept_network::Kept;
 use super::last_start::LastStart;
 use crate::check::{Check, STATE_DISK};
 use crate::error::{Error, Kind, Result};
@@ -58,6 +59,8 @@ pub struct Mounted {
     pub boots: u64,
     /// What the machine was last time.
     pub last: Option<LastStart>,
+    /// How it is reached, where that was set on the machine itself.
+    pub network: Kept,
     /// The check `state-disk`, as far as it can be told now.
     pub check: Check,
 }
@@ -208,6 +211,7 @@ fn bring_up(name: &str, superblock: &Superblock) -> Search {
         device: name.to_owned(),
         boots,
         last: LastStart::read(),
+        network: Kept::read(Path::new(MOUNT_POINT)),
         check,
     })
 }

@@ -22,13 +22,16 @@ use super::devices::Arrival;
 use super::display::Display;
 use super::environment::{self, Findings, Settings};
 use super::event::Event;
+use super::kept_network::Kept;
 use super::last_start::LastStart;
 use super::network::Network;
 use super::power::{Buttons, Power};
 use super::state::{self, Search};
 use super::watchdog::Watchdogs;
 use super::{display, reaper, shutdown};
+use crate::addressing::Addressing;
 use crate::check::{self, Check, NETWORK, SERVICE};
+use crate::hostname::Hostname;
 use crate::log;
 use crate::machine::{self, Beat, Machine};
 use crate::product::Product;
@@ -91,6 +94,8 @@ struct State {
     seen: String,
     /// What the machine was last time, as the disk says.
     last: Option<LastStart>,
+    /// How it is reached, where that was set on the machine itself.
+    network: Kept,
 }
 
 impl Supervisor {
@@ -211,6 +216,7 @@ impl Supervisor {
         }
         if self.state.check.is_none() && self.state.until.is_some_and(|until| now >= until) {
             self.state.check = Some(state::missing(&self.state.seen));
+            self.settle_settings();
         }
         if let Some(role) = self.role_to_serve()
             && self.service.due().is_some_and(|due| now >= due)
@@ -253,15 +259,23 @@ impl Supervisor {
     /// Goes by what is known now, the last start's or the environment's: a service that plays another role starts again.
     fn settle_settings(&mut self) {
         let Environment::Known(findings) = &self.environment else {
+            let kept = self.state.network.addressing.as_ref();
             if let (Some(last), Some(network)) = (&self.state.last, &mut self.network)
                 && last.dhcp
+                && kept.is_none_or(Addressing::is_harmless)
             {
                 network.presume_dhcp(last.hostname.clone());
             }
             return;
         };
         let role = findings.settings.role;
-        let this = LastStart::of(&findings.settings);
+        let addressing = self.addressing(&findings.settings);
+        let this = LastStart::of(&findings.settings, addressing);
+        // The state disk may say otherwise yet, and what is chosen may be another machine's by then.
+        if self.state.check.is_some() || addressing.is_harmless() {
+            let (hostname, addressing) = (findings.settings.hostname.clone(), addressing.clone());
+            self.apply_network(hostname, &addressing);
+        }
         if self.service.role().is_some_and(|played| played != role) {
             log::info(format_args!(
                 "the role is {role}; the service starts again with it"
@@ -272,6 +286,23 @@ impl Supervisor {
             this.clone().remember();
             self.state.last = Some(this);
         }
+    }
+
+    /// How the machine is reached: as was set on it, or as the properties say.
+    fn addressing<'a>(&'a self, settings: &'a Settings) -> &'a Addressing {
+        let kept = self.state.network.addressing.as_ref();
+        kept.unwrap_or(&settings.addressing)
+    }
+
+    fn apply_network(&mut self, hostname: Option<Hostname>, addressing: &Addressing) {
+        let hostname = match &mut self.network {
+            Some(network) => network.configure(hostname, addressing),
+            None => hostname.unwrap_or_default(),
+        };
+        if let Err(error) = rustix::system::sethostname(hostname.as_str().as_bytes()) {
+            log::warn(format_args!("the kernel refuses the host name: {error}"));
+        }
+        self.machine.hostname = hostname;
     }
 
     fn restart_service(&mut self) {
@@ -321,14 +352,6 @@ impl Supervisor {
     }
 
     fn configure(&mut self, findings: Box<Findings>) {
-        let hostname = match &mut self.network {
-            Some(network) => network.configure(&findings.settings),
-            None => findings.settings.hostname.clone().unwrap_or_default(),
-        };
-        if let Err(error) = rustix::system::sethostname(hostname.as_str().as_bytes()) {
-            log::warn(format_args!("the kernel refuses the host name: {error}"));
-        }
-        self.machine.hostname = hostname;
         self.environment = Environment::Known(findings);
         self.calm_at = Some(Instant::now() + ADDRESS_WAIT);
         self.settle_settings();
@@ -355,6 +378,7 @@ impl Supervisor {
                     self.restart_service();
                 }
                 self.state.last = mounted.last;
+                self.state.network = mounted.network;
                 self.settle_settings();
             }
         }
@@ -402,10 +426,11 @@ impl Supervisor {
             checks.push(check.clone());
         }
         checks.extend(network.map(Network::check).or(self.network_failure.clone()));
+        checks.extend(self.state.network.check.clone());
         let (mut name_servers, mut ntp_servers) = (Vec::new(), Vec::new());
         if let Environment::Known(findings) = &self.environment {
             checks.push(findings.check.clone());
-            name_servers.clone_from(&findings.settings.name_servers);
+            name_servers.clone_from(&self.addressing(&findings.settings).name_servers);
             ntp_servers.clone_from(&findings.settings.ntp_servers);
         } else {
             checks.push(Check::fail(

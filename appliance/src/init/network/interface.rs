@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
+use crate::addressing::Mtu;
 use crate::file;
 
 const SYSFS: &str = "/sys/class/net";
@@ -46,6 +47,16 @@ pub(super) fn hardware(name: &str) -> Option<[u8; 6]> {
     bytes.collect::<Option<Vec<_>>>()?.try_into().ok()
 }
 
+/// The kernel's index of it.
+pub(super) fn index(name: &str) -> Option<u32> {
+    attribute(name, "ifindex")?.parse().ok()
+}
+
+/// How long its packets may be.
+pub(super) fn mtu(name: &str) -> Option<Mtu> {
+    attribute(name, "mtu")?.parse().ok()
+}
+
 /// Index and address of every global IPv6 address that is ready for use.
 pub(super) fn announced() -> Vec<(u32, Ipv6Addr)> {
     global_ipv6(&std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default())
@@ -54,7 +65,7 @@ pub(super) fn announced() -> Vec<(u32, Ipv6Addr)> {
 fn place(name: &str) -> Option<Place> {
     Some(Place {
         device: path(name, "device").canonicalize().ok()?,
-        index: attribute(name, "ifindex")?.parse().ok()?,
+        index: index(name)?,
     })
 }
 
