@@ -426,7 +426,7 @@ mod tests {
             vlan: "7".parse().unwrap(),
         };
         let bytes = request.render(1);
-        assert_eq!(bytes[..8], [84, 0, 0, 0, 16, 0, 5, 6]);
+        assert_eq!(bytes[..8], [76, 0, 0, 0, 16, 0, 5, 6]);
         assert_eq!(bytes[16..32], [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]);
         assert_eq!(bytes[32..40], [8, 0, 5, 0, 3, 0, 0, 0]);
         assert_eq!(bytes[40..52], *b"\x0a\0\x03\0vlan7\0\0\0");

@@ -17,12 +17,13 @@ fn what_a_plan_says_is_done_and_another_plan_takes_it_back() {
         return within();
     }
     // The files of sysfs are those of the namespace that mounts it.
-    let script = "mount -t sysfs sysfs /sys && ip link add test0 type dummy && exec \"$0\" \"$@\"";
+    let script = "mount -t sysfs sysfs /sys && ip link add test0 type veth peer name test1 && \
+                  ip link set test1 up && exec \"$0\" \"$@\"";
     let probe = Command::new("unshare")
         .args(["-rmn", "sh", "-c", script, "true"])
         .output();
     if !probe.as_ref().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no network namespace with a dummy interface can be made: {probe:?}");
+        eprintln!("skipped: no network namespace with a pair of interfaces can be made: {probe:?}");
         return;
     }
     let own = std::env::current_exe().unwrap();
