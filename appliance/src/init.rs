@@ -15,17 +15,21 @@ pub mod dhcp;
 pub mod display;
 pub mod environment;
 pub mod event;
+pub mod factory_reset;
 pub mod kept_network;
 pub mod last_start;
+pub mod menu;
 pub mod modules;
 pub mod mounts;
 pub mod netlink;
 pub mod network;
 pub mod power;
 pub mod reaper;
+pub mod rescue;
 pub mod shutdown;
 pub mod state;
 pub mod supervisor;
+pub mod terminal;
 pub mod uevent;
 pub mod watchdog;
 
@@ -72,6 +76,7 @@ pub fn run() -> ! {
     let (sender, events) = sync_channel(QUEUE);
     start_threads(&sender);
 
+    terminal::start(&sender);
     Supervisor::new(events, sender, cmdline, product).run()
 }
 

@@ -25,6 +25,7 @@
 //! | [`service`] | the service's life, and what every request can ask about |
 //! | [`up`] | a server and two nodes in one process |
 //! | [`http`], [`api`], [`pages`] | the HTTPS server and its limits; the resources; what people see in a browser |
+//! | [`recovery`] | an administrator's new password, from the console |
 //! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
 //! | [`authority`], [`node`], [`cloud`] | on the server: who its nodes are, and how it knows them |
 //! | [`enrolment`], `work` | on a node: its server, and what it does for it |
@@ -71,6 +72,7 @@ pub mod node;
 pub mod pages;
 pub mod product;
 pub mod property;
+pub mod recovery;
 pub mod resolver;
 pub mod role;
 pub mod service;

@@ -10,7 +10,7 @@ use crate::access::{Name, NewUser, Role, User};
 use crate::audit::{self, Deed};
 use crate::clock::Moment;
 use crate::database::{self, Database};
-use crate::digest::sha256;
+use crate::digest::{hex, sha256};
 use crate::error::{Error, Kind, Result};
 
 /// When the connector was set up, in milliseconds since 1970.
@@ -32,6 +32,17 @@ impl Code {
 
     /// Whether somebody typed it; small letters, spaces and hyphens are forgiven, and O, I and L for what they look like.
     pub fn is(&self, typed: &str) -> bool {
+        // How long it takes tells of digests, and nothing of the code.
+        self.digest() == Self::digest_of(typed)
+    }
+
+    /// SHA-256 in hexadecimal: what is kept of a code in a file.
+    pub(crate) fn digest(&self) -> String {
+        hex(&sha256(&self.0))
+    }
+
+    /// The same of what somebody typed.
+    pub(crate) fn digest_of(typed: &str) -> String {
         let typed: Vec<u8> = typed
             .bytes()
             .filter(|byte| !matches!(byte, b' ' | b'-'))
@@ -41,8 +52,7 @@ impl Code {
                 other => other,
             })
             .collect();
-        // How long it takes tells of digests, and nothing of the code.
-        sha256(&self.0) == sha256(&typed)
+        hex(&sha256(&typed))
     }
 }
 

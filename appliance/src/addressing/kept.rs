@@ -109,10 +109,18 @@ pub fn parse(bytes: &[u8]) -> Result<Addressing> {
 /// # Errors
 /// [`Kind::StateFull`], [`Kind::StateReadOnly`] or [`Kind::Io`]; the former ones are still kept.
 pub fn write(directory: &Path, addressing: &Addressing) -> Result<()> {
+    file::replace_durably(directory, NAME, &render(addressing)?)
+}
+
+/// The file's bytes for these settings.
+///
+/// # Errors
+/// [`Kind::Malformed`], which no settings give.
+pub fn render(addressing: &Addressing) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(&Document::of(addressing))
         .map_err(|e| Error::new(Kind::Malformed, NAME, "cannot be written as JSON").because(e))?;
     bytes.push(b'\n');
-    file::replace_durably(directory, NAME, &bytes)
+    Ok(bytes)
 }
 
 /// Goes back to the properties.

@@ -75,7 +75,8 @@ fn copy(from: &OwnedFd, mut consoles: Vec<File>) {
     }
 }
 
-fn put(console: &mut File, mut text: &[u8]) {
+/// Writes as much as the console takes.
+pub(super) fn put(console: &mut File, mut text: &[u8]) {
     while !text.is_empty() {
         match console.write(text) {
             Ok(length) => text = &text[length.min(text.len())..],
@@ -104,6 +105,18 @@ fn consoles() -> Vec<File> {
 fn open(path: &Path) -> std::io::Result<File> {
     let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits().cast_signed();
     OpenOptions::new().write(true).custom_flags(flags).open(path)
+}
+
+/// Name and device of every console that can be typed on.
+pub(super) fn keyboards() -> Vec<(String, File)> {
+    let listed = std::fs::read_to_string("/proc/consoles").unwrap_or_default();
+    let found = names(&listed).into_iter().filter_map(|path| {
+        let flags = (OFlags::NOCTTY | OFlags::NONBLOCK).bits().cast_signed();
+        let mut options = OpenOptions::new();
+        let device = options.read(true).write(true).custom_flags(flags).open(&path);
+        Some((path.file_name()?.to_str()?.to_owned(), device.ok()?))
+    });
+    found.collect()
 }
 
 /// Their devices: the first word of each line of `/proc/consoles`.
@@ -153,6 +166,7 @@ pub fn banner(machine: &Machine, role: Role, beat: &Beat, checks: &[Check]) -> S
             line(&mut text, "", &check.remedy);
         }
     }
+    line(&mut text, "", "Press Enter for the menu.");
     text.push_str(&rule);
     text.push('\n');
     text

@@ -3,6 +3,8 @@
 use super::devices::{Arrival, Drivers};
 use super::dhcp::lease::Lease;
 use super::environment::Findings;
+use super::kept_network::Kept;
+use super::power::Power;
 use super::state;
 use crate::machine::Beat;
 
@@ -30,6 +32,10 @@ pub enum Event {
     State(state::Search),
     /// The service of this number is alive.
     Beat(u64, Beat),
+    /// Somebody at a console made settings of the network, or took them back.
+    Network(Box<Kept>),
+    /// Somebody at a console wants the machine to end so.
+    End(Power),
     /// Somebody pressed the power button.
     PowerButton,
 }

@@ -18,6 +18,11 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// The check where the file is as it should be.
+    pub fn made_here() -> Check {
+        Check::pass(NETWORK_SETTINGS, "made on this machine; they prevail")
+    }
+
     /// Reads the file in `directory`. One that cannot be used counts as none, and the check says why.
     pub fn read(directory: &Path) -> Self {
         match kept::read(directory) {

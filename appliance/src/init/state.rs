@@ -14,6 +14,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use uuid::Uuid;
 
 use super::event::Event;
+use super::factory_reset;
 use super::kept_network::Kept;
 use super::last_start::LastStart;
 use crate::check::{Check, STATE_DISK};
@@ -197,6 +198,15 @@ fn bring_up(name: &str, superblock: &Superblock) -> Search {
         return Search::Unusable { device, check };
     }
     grow(name, superblock);
+    if let Err(error) = factory_reset::finish(Path::new(MOUNT_POINT)) {
+        log::error(error.chain());
+        let _ = release();
+        let reason = format!("a factory reset was ordered and is not done: {}", error.chain());
+        return Search::Unusable {
+            device: name.to_owned(),
+            check: Check::fail(STATE_DISK, reason, RESTORE),
+        };
+    }
     let mut check = Check::pass(STATE_DISK, format!("{name} is mounted"));
     if superblock.errors {
         check = Check::warn(

@@ -178,6 +178,11 @@ impl Supervisor {
         match event {
             Event::Signal(SIGCHLD) => self.reap(),
             Event::Signal(signal) => self.power = self.power.or(Power::of_signal(signal)),
+            Event::Network(kept) => {
+                self.state.network = *kept;
+                self.settle_settings();
+            }
+            Event::End(power) => self.power = self.power.or(Some(power)),
             Event::PowerButton => self.power = self.power.or(Some(Power::Off)),
             Event::Arrival(Arrival::Block) => self.look_for_state(),
             Event::Arrival(Arrival::Net) | Event::Links => self.look_at_links(),
