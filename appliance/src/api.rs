@@ -12,6 +12,7 @@
 //! Until the connector is set up, all but the first five answer 503 `setup-required`.
 
 mod about;
+mod administrator_reset;
 mod audit;
 mod clouds;
 mod configuration;
@@ -27,6 +28,7 @@ mod openapi;
 mod request;
 mod session;
 mod setup;
+mod support_bundle;
 mod tasks;
 mod tenants;
 mod tokens;
@@ -92,6 +94,8 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/api/v1/tenants", get(tenants::list).post(tenants::create))
         .route("/api/v1/tenants/{id}", get(tenants::read).delete(tenants::delete))
         .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/administrator-reset", post(administrator_reset::create))
+        .route("/api/v1/support-bundle", get(support_bundle::read))
         .route(
             "/api/v1/configuration",
             get(configuration::read).put(configuration::write),

@@ -25,7 +25,7 @@
 //! | [`service`] | the service's life, and what every request can ask about |
 //! | [`up`] | a server and two nodes in one process |
 //! | [`http`], [`api`], [`pages`] | the HTTPS server and its limits; the resources; what people see in a browser |
-//! | [`recovery`] | an administrator's new password, from the console |
+//! | [`recovery`], [`support`] | an administrator's new password, from the console; the support bundle |
 //! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
 //! | [`authority`], [`node`], [`cloud`] | on the server: who its nodes are, and how it knows them |
 //! | [`enrolment`], `work` | on a node: its server, and what it does for it |
@@ -78,6 +78,7 @@ pub mod role;
 pub mod service;
 pub mod setup;
 pub mod store;
+pub mod support;
 mod sys;
 pub mod task;
 pub mod tenant;

@@ -48,13 +48,17 @@ pub fn issue(directory: &Path, now: Duration) -> Result<Code> {
     Ok(code)
 }
 
-/// Whether this is the code, and it is still good; it is void then. Of two who have it, one is served.
+/// Uses the code up, if it is the one and still good. Of two who have it, one is served.
 pub fn claim(directory: &Path, typed: &str, now: Duration) -> bool {
-    let path = directory.join(NAME);
-    let order = file::read(&path, LIMIT).ok();
+    is_good(directory, typed, now) && std::fs::remove_file(directory.join(NAME)).is_ok()
+}
+
+/// Whether this is the code, and it is still good.
+pub fn is_good(directory: &Path, typed: &str, now: Duration) -> bool {
+    let order = file::read(&directory.join(NAME), LIMIT).ok();
     let order: Option<Order> = order.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let is_good = |order: Order| now.as_secs() < order.until && Code::digest_of(typed) == order.digest;
-    order.is_some_and(is_good) && std::fs::remove_file(path).is_ok()
+    order.is_some_and(is_good)
 }
 
 #[cfg(test)]

@@ -43,22 +43,29 @@ pub(super) struct About {
 }
 
 pub(super) async fn about(State(context): State<Arc<Context>>) -> Json<About> {
-    let view = context.view();
-    let identity = context.identity();
-    Json(About {
-        product: view.machine.product,
-        program_version: PROGRAM_VERSION,
-        role: context.role(),
-        instance_id: identity.instance_id(),
-        ephemeral: identity.is_ephemeral(),
-        fingerprint: identity.fingerprint().to_string(),
-        hostname: view.machine.hostname,
-        notice: context.notice(),
-        boots: view.boots,
-        boot_id: context.boot_id(),
-        start_id: context.start_id(),
-        uptime_seconds: context.uptime().as_secs(),
-        slot: view.machine.slot,
-        on_trial: view.machine.on_trial,
-    })
+    Json(About::of(&context))
+}
+
+impl About {
+    /// Of this connector, now.
+    pub(super) fn of(context: &Context) -> Self {
+        let view = context.view();
+        let identity = context.identity();
+        Self {
+            product: view.machine.product,
+            program_version: PROGRAM_VERSION,
+            role: context.role(),
+            instance_id: identity.instance_id(),
+            ephemeral: identity.is_ephemeral(),
+            fingerprint: identity.fingerprint().to_string(),
+            hostname: view.machine.hostname,
+            notice: context.notice(),
+            boots: view.boots,
+            boot_id: context.boot_id(),
+            start_id: context.start_id(),
+            uptime_seconds: context.uptime().as_secs(),
+            slot: view.machine.slot,
+            on_trial: view.machine.on_trial,
+        }
+    }
 }

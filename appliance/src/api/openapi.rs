@@ -16,6 +16,8 @@ use crate::service::Context;
     info(title = "VCC", description = "The connector between clouds."),
     paths(
         super::setup::create,
+        super::administrator_reset::create,
+        super::support_bundle::read,
         super::session::create,
         super::session::read,
         super::session::delete,

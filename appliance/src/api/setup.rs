@@ -36,6 +36,12 @@ pub(super) struct Administrator {
     password: String,
 }
 
+impl Administrator {
+    pub(super) fn into_parts(self) -> (Name, String) {
+        (self.name, self.password)
+    }
+}
+
 /// Set the connector up
 #[utoipa::path(post, path = "/api/v1/setup", tag = "set-up", request_body = Setup, security(()), responses(
     (status = 201, body = User),

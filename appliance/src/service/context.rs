@@ -17,6 +17,7 @@ use crate::http::tls::Tls;
 use crate::identity::Identity;
 use crate::log;
 use crate::machine::{Beat, Machine};
+use crate::recovery;
 use crate::resolver::Resolver;
 use crate::role::Role;
 use crate::store::{Boot, Space, Store};
@@ -229,6 +230,23 @@ impl Context {
         self.machine.is_some()
     }
 
+    /// The state directory, where one is in use.
+    pub fn state_directory(&self) -> Option<&Path> {
+        self.store.as_ref().map(Store::root)
+    }
+
+    /// Whether PID 1 made this code for an administrator's new password, and it is still good.
+    pub fn is_recovery_code(&self, typed: &str) -> bool {
+        let directory = self.machine.as_deref().and_then(Path::parent);
+        directory.is_some_and(|directory| recovery::is_good(directory, typed, since_boot()))
+    }
+
+    /// Likewise, and uses it up.
+    pub fn claim_recovery_code(&self, typed: &str) -> bool {
+        let directory = self.machine.as_deref().and_then(Path::parent);
+        directory.is_some_and(|directory| recovery::claim(directory, typed, since_boot()))
+    }
+
     /// Its open connections.
     pub fn connections(&self) -> &Arc<Connections> {
         &self.connections
@@ -382,6 +400,12 @@ fn count(store: &Store, findings: &mut Vec<Check>) -> u64 {
             0
         }
     }
+}
+
+/// Time since the machine started: PID 1 goes by the same.
+fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).unwrap_or_default()
 }
 
 /// What a person can do about a state directory that failed with `error`.

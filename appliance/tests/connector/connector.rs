@@ -1,7 +1,7 @@
 //! A connector whose requests are answered in this process.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) fields: HeaderMap,
     pub(crate) body: Value,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A stream of events that is read.
@@ -100,7 +101,12 @@ impl Connector {
 
     /// One with its state in a directory.
     pub(crate) async fn at(role: Role, state: &Path, clock: Clock) -> Self {
-        let context = Context::open(role, state, None).unwrap().with_ground().await;
+        Self::on_machine(role, state, None, clock).await
+    }
+
+    /// One in an appliance, whose PID 1 reports.
+    pub(crate) async fn on_machine(role: Role, state: &Path, report: Option<PathBuf>, clock: Clock) -> Self {
+        let context = Context::open(role, state, report).unwrap().with_ground().await;
         let context = Arc::new(context.on_clock(clock));
         Self {
             router: TowerToHyperService::new(appliance::api::router(Arc::clone(&context))),
@@ -164,6 +170,7 @@ impl Connector {
             status: head.status.as_u16(),
             fields: head.headers,
             body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            bytes: bytes.to_vec(),
         }
     }
 

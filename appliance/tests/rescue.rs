@@ -1,0 +1,146 @@
+//! What a console's menu gives a code or an address for, as the service takes it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+#[path = "connector/connector.rs"]
+mod connector;
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use appliance::clock::{Clock, Moment};
+use appliance::machine::Machine;
+use appliance::recovery;
+use appliance::role::Role;
+use connector::{Connector, PASSWORD};
+use serde_json::json;
+
+const RESET: &str = "/api/v1/administrator-reset";
+const BUNDLE: &str = "/api/v1/support-bundle";
+const NEW: &str = "another password";
+
+/// A connector in an appliance whose consoles work, and the folder that PID 1 writes to.
+async fn appliance() -> (Connector, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, state) = (folder.path().join("machine.json"), folder.path().join("state"));
+    std::fs::create_dir(&state).unwrap();
+    let mut machine = Machine::default();
+    machine.state.mounted = true;
+    machine.write(&report).unwrap();
+    let clock = Clock::standing(Moment(1_764_000_000_000));
+    (
+        Connector::on_machine(Role::Node, &state, Some(report), clock).await,
+        folder,
+    )
+}
+
+fn code(folder: &tempfile::TempDir) -> String {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let now = Duration::try_from(now).unwrap();
+    recovery::issue(folder.path(), now).unwrap().to_string()
+}
+
+fn body(code: &str, name: &str) -> serde_json::Value {
+    json!({ "code": code, "administrator": { "name": name, "password": NEW } })
+}
+
+#[tokio::test]
+async fn a_code_of_the_console_changes_one_password_once_ends_the_sessions_and_is_audited() {
+    let (own, folder) = appliance().await;
+    let old = own.finish().await;
+    assert_eq!(
+        own.post("", RESET, &body("0000-0000-0000", "root")).await.status,
+        401
+    );
+    let code = code(&folder);
+    let short = json!({ "code": code, "administrator": { "name": "root", "password": "short" } });
+    assert_eq!(own.post("", RESET, &short).await.status, 422);
+    let (a, b) = (body(&code, "root"), body(&code, "root"));
+    let (a, b) = tokio::join!(own.post("", RESET, &a), own.post("", RESET, &b));
+    let mut statuses = [a.status, b.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 401]);
+
+    assert_eq!(own.get(&old, "/api/v1/users").await.status, 401);
+    let log_in = async |password: &str| {
+        let body = json!({ "name": "root", "password": password });
+        own.post("", "/api/v1/session", &body).await
+    };
+    assert_eq!(log_in(PASSWORD).await.status, 401);
+    let session = log_in(NEW).await.body["token"].as_str().unwrap().to_owned();
+    let log = own.get(&session, "/api/v1/audit").await.body;
+    let entries = log.as_array().unwrap();
+    let told = |entry: &&serde_json::Value| entry["action"] == "user.reset" && entry["actor"] == "console";
+    assert_eq!(entries.iter().filter(told).count(), 1);
+}
+
+#[tokio::test]
+async fn an_administrator_who_is_not_there_is_made_and_nobody_else_becomes_one() {
+    let (own, folder) = appliance().await;
+    let root = own.finish().await;
+    let auditor = json!({ "name": "ann", "role": "auditor", "password": PASSWORD });
+    assert_eq!(own.post(&root, "/api/v1/users", &auditor).await.status, 201);
+    let code = code(&folder);
+    assert_eq!(own.post("", RESET, &body(&code, "ann")).await.status, 422);
+    let made = own.post("", RESET, &body(&code, "second")).await;
+    assert_eq!((made.status, &made.body["role"]), (200, &json!("provider-admin")));
+    assert_eq!(own.get(&root, "/api/v1/users").await.status, 200);
+}
+
+#[tokio::test]
+async fn outside_an_appliance_no_code_is_good() {
+    let (own, _) = Connector::set_up().await;
+    assert_eq!(
+        own.post("", RESET, &body("0000-0000-0000", "root")).await.status,
+        401
+    );
+}
+
+#[tokio::test]
+async fn a_support_bundle_is_for_administrators_and_holds_no_secret() {
+    let (own, folder) = appliance().await;
+    let root = own.finish().await;
+    let auditor = json!({ "name": "ann", "role": "auditor", "password": PASSWORD });
+    own.post(&root, "/api/v1/users", &auditor).await;
+    let session = own.log_in("ann").await;
+    assert_eq!(own.get(&session, BUNDLE).await.status, 403);
+    assert_eq!(own.get("", BUNDLE).await.status, 401);
+    let recovery = code(&folder);
+
+    let answer = own.get(&root, BUNDLE).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.fields["content-type"], "application/gzip");
+    let listed = tar("-tzf", &answer.bytes);
+    for name in [
+        "about.json",
+        "checks.json",
+        "machine.json",
+        "configuration.json",
+        "audit.json",
+    ] {
+        assert!(listed.lines().any(|line| line == name), "{listed}");
+    }
+    let text = tar("-xzOf", &answer.bytes);
+    assert!(
+        text.contains("user.create") && text.contains("fingerprint"),
+        "{text}"
+    );
+    for secret in [&root, &session, &recovery, PASSWORD, "argon2", "PRIVATE KEY"] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    let log = own.get(&root, "/api/v1/audit").await.body;
+    assert_eq!(log[0]["action"], "support-bundle.read");
+}
+
+fn tar(what: &str, bytes: &[u8]) -> String {
+    let mut child = Command::new("tar")
+        .args([what, "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(bytes).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
