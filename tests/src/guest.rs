@@ -144,6 +144,23 @@ impl Guest {
         Monitor::connect(&self.folder.path().join("qmp"), Duration::from_secs(60)).unwrap()
     }
 
+    /// A keyboard at the serial line from now on; what is printed is still in [`Guest::console`].
+    pub fn keyboard(&self) -> UnixStream {
+        let path = self.folder.path().join("serial");
+        let backend = json!({ "type": "socket", "data": {
+            "addr": { "type": "unix", "data": { "path": path } },
+            "server": true, "wait": false,
+            "logfile": self.folder.path().join("console"), "logappend": true,
+        } });
+        let change = json!({ "id": "console", "backend": backend });
+        self.monitor().execute("chardev-change", &change).unwrap();
+        let keyboard = UnixStream::connect(path).unwrap();
+        // A line that nobody reads would hold the guest up.
+        let mut printed = keyboard.try_clone().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut printed, &mut std::io::sink()));
+        keyboard
+    }
+
     /// Waits for one of QEMU's events, such as `WATCHDOG`, from now on.
     pub fn wait_event(&self, name: &str) -> Value {
         let stream = UnixStream::connect(self.folder.path().join("qmp")).unwrap();

@@ -1,6 +1,6 @@
 //! `/api/v1/support-bundle`: what somebody who helps has to know, in one file and without secrets.
 
-use axum::response::{AppendHeaders, IntoResponse};
+use axum::response::IntoResponse;
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::Serialize;
 
@@ -59,7 +59,7 @@ pub(super) async fn read(standing: Standing, user: LoggedIn) -> Result<impl Into
             "attachment; filename=\"support-bundle.tar.gz\"",
         ),
     ];
-    Ok((AppendHeaders(fields), bundle.finish()?))
+    Ok((fields, bundle.finish()?))
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
