@@ -7,6 +7,7 @@
 //! | `/metrics` | Prometheus text |
 //! | `/api/v1/about` | who this connector is |
 //! | `/api/v1/setup` | the first administrator; 410 afterwards |
+//! | `/api/v1/administrator-reset` | a new password by a code of the console |
 //! | `/api/v1/openapi.json` | all the others: each is a module here |
 //!
 //! Until the connector is set up, all but the first five answer 503 `setup-required`.

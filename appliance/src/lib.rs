@@ -21,7 +21,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`command`], `admin` | the command line, one verb a file; what the verbs for administrators are made of |
-//! | [`init`] | PID 1: drivers, network, environment, state disk, consoles, watchdogs, power |
+//! | [`init`] | PID 1: drivers, network, environment, state disk, consoles and their menu, watchdogs, power |
 //! | [`service`] | the service's life, and what every request can ask about |
 //! | [`up`] | a server and two nodes in one process |
 //! | [`http`], [`api`], [`pages`] | the HTTPS server and its limits; the resources; what people see in a browser |

@@ -17,6 +17,9 @@
 //! | `check name=C status=S reason="R"` | a check came out otherwise than before |
 //! | `clock stepped by=S source="N"` | the clock was set, by S seconds |
 //! | `service exited cause=C restarts=N` | the service died and is started again |
+//! | `network interface=I address=A` | the interface has this address, given or leased |
+//! | `network interface=I lost=A` | it no longer has |
+//! | `console action=A` | somebody did this in the menu: `set-network`, `forget-network`, `reset-administrator`, `factory-reset` |
 //! | `power action=poweroff\|reboot\|halt` | the machine ends |
 //! | `state unmounted` | the state disk is clean |
 
