@@ -129,7 +129,8 @@ fn header(name: &str, size: usize, at: Moment) -> Result<[u8; BLOCK]> {
     // The sum is made with blanks in its place.
     put(148, "        ")?;
     put(156, "0")?;
-    put(257, "ustar\000")?;
+    put(257, "ustar\0")?;
+    put(263, "00")?;
     let sum: u32 = header.iter().copied().map(u32::from).sum();
     let sum = format!("{sum:06o}\0 ");
     header[148..156].copy_from_slice(sum.as_bytes());

@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn dhcp() -> Action {
-        Action::SetNetwork(Box::new(Addressing::default()))
+        Action::SetNetwork(Box::default())
     }
 
     #[test]

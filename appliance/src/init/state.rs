@@ -41,7 +41,7 @@ pub enum Search {
         seen: String,
     },
     /// There is one, and it is mounted.
-    Mounted(Mounted),
+    Mounted(Box<Mounted>),
     /// There is one, and it cannot be used.
     Unusable {
         /// The kernel's name of the device.
@@ -217,13 +217,13 @@ fn bring_up(name: &str, superblock: &Superblock) -> Search {
     }
     let boots = count(&mut check);
     log::info(format_args!("state device={name} boots={boots}"));
-    Search::Mounted(Mounted {
+    Search::Mounted(Box::new(Mounted {
         device: name.to_owned(),
         boots,
         last: LastStart::read(),
         network: Kept::read(Path::new(MOUNT_POINT)),
         check,
-    })
+    }))
 }
 
 fn attach(name: &str) -> Result<(), Check> {
