@@ -31,7 +31,7 @@
 //! | [`enrolment`], `work` | on a node: its server, and what it does for it |
 //! | [`client`] | asking a connector, as a node or an administrator; whom to believe |
 //! | [`configuration`], [`task`], [`event`] | what nodes are to be like, what they have to do, and what changes meanwhile |
-//! | [`addressing`], [`property`] | how an appliance is reached; values that people set |
+//! | [`addressing`], [`property`], [`proposal`] | how an appliance is reached; values that people set; the server that they have in mind |
 //! | [`endpoint`], [`resolver`] | where others are reached; names to addresses |
 //! | [`database`], [`clock`] | what is kept in tables; what time it is |
 //! | [`timekeeping`] | whether that is right, and setting it where it is the machine's own |
@@ -72,6 +72,7 @@ pub mod node;
 pub mod pages;
 pub mod product;
 pub mod property;
+pub mod proposal;
 pub mod recovery;
 pub mod resolver;
 pub mod role;

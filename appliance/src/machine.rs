@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::file;
 use crate::hostname::Hostname;
 use crate::product::Product;
+use crate::proposal::Proposal;
 
 /// Where PID 1 keeps the report.
 pub const PATH: &str = "/run/vcc/machine.json";
@@ -56,6 +57,9 @@ pub struct Machine {
     /// Time servers, from properties or DHCP.
     #[serde(default)]
     pub ntp_servers: Vec<Endpoint>,
+    /// Whom it is meant to be enrolled with, from properties.
+    #[serde(default)]
+    pub proposal: Proposal,
     /// The machine's clock is the service's to set: PID 1 says so, and nothing else may.
     #[serde(default)]
     pub own_clock: bool,
@@ -137,6 +141,9 @@ pub struct Beat {
     /// What its administrators have to say to whoever comes by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
+    /// How often the service has written `network.json`, for PID 1 to go by.
+    #[serde(default)]
+    pub network_changes: u64,
     /// The service's own checks.
     pub checks: Vec<Check>,
 }
@@ -196,6 +203,7 @@ mod tests {
             ephemeral: true,
             setup_code: None,
             notice: Some("x".repeat(500)),
+            network_changes: 0,
             checks: vec![Check::pass(STATE_DISK, "x".repeat(10_000))],
         };
         let line = beat.to_line();

@@ -38,6 +38,10 @@ async fn until_the_code_of_the_console_was_given_only_the_open_routes_answer_and
         own.post("", "/api/v1/setup", &with(&code, "short")).await.status,
         422
     );
+    // How an ordinary process is reached is not its own matter.
+    let mut network = with(&code, PASSWORD);
+    network["network"] = json!({ "dhcp": true });
+    assert_eq!(own.post("", "/api/v1/setup", &network).await.status, 422);
     let mut extra = with(&code, PASSWORD);
     extra["more"] = json!(1);
     assert_eq!(own.post("", "/api/v1/setup", &extra).await.status, 422);

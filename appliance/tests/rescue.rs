@@ -88,6 +88,40 @@ async fn an_administrator_who_is_not_there_is_made_and_nobody_else_becomes_one()
 }
 
 #[tokio::test]
+async fn set_up_keeps_the_network_that_was_given_along_and_tells_of_it_or_nothing_is_set_up() {
+    let (own, folder) = appliance().await;
+    let kept = folder.path().join("state/network.json");
+    let code = own.context.setup_code().unwrap();
+    let with = |network: serde_json::Value| {
+        let mut body = body(&code, "root");
+        body["network"] = network;
+        body
+    };
+    for wrong in [
+        json!({ "ip": "192.0.2.5" }),
+        json!([]),
+        json!({ "dhcp": true, "more": 1 }),
+    ] {
+        let answer = own.post("", "/api/v1/setup", &with(wrong)).await;
+        assert_eq!(answer.status, 422, "{}", answer.body);
+    }
+    assert!(own.context.setup_code().is_some() && !kept.exists());
+    assert_eq!(own.context.beat().network_changes, 0);
+    let fixed = json!({ "ip": "192.0.2.5/24", "gateway": "192.0.2.1", "mtu": 1400 });
+    assert_eq!(own.post("", "/api/v1/setup", &with(fixed)).await.status, 201);
+    let text = std::fs::read_to_string(&kept).unwrap();
+    assert!(text.contains("192.0.2.5/24"), "{text}");
+    assert_eq!(own.context.beat().network_changes, 1);
+    let late = own
+        .post("", "/api/v1/setup", &with(json!({ "dhcp": true })))
+        .await;
+    assert_eq!(
+        (late.status, std::fs::read_to_string(&kept).unwrap()),
+        (410, text)
+    );
+}
+
+#[tokio::test]
 async fn outside_an_appliance_no_code_is_good() {
     let (own, _) = Connector::set_up().await;
     assert_eq!(

@@ -519,7 +519,10 @@ fn inspect_says_what_the_package_holds() {
     let network = [
         "ip", "gateway", "ip6", "gateway6", "dns", "routes", "mtu", "vlan", "ntp",
     ];
-    assert_eq!(keys, [&["role", "hostname"][..], &network[..]].concat());
+    assert_eq!(
+        keys,
+        [&["role", "server", "cloud", "node", "hostname"][..], &network[..]].concat()
+    );
     let text = artefacts::success(artefacts::ova().arg("inspect").arg(artefacts::package()));
     for words in [
         "VCC node",

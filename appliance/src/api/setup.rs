@@ -1,16 +1,22 @@
 //! `/api/v1/setup`: the first administrator.
 
+use std::path::Path;
+
 use axum::Json;
 use hyper::StatusCode;
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::enrolment::NewEnrolment;
 use super::request::{Body, Standing};
 use crate::access::{Name, Password, User};
+use crate::addressing::{Addressing, kept};
 use crate::configuration::{Own, Settings};
+use crate::error::{Error, Kind};
 use crate::http::problem::{Document, Problem};
 use crate::role::Role;
+use crate::service::Context;
 
 /// What is asked of whoever sets the connector up.
 #[derive(Deserialize, ToSchema)]
@@ -23,6 +29,9 @@ pub(super) struct Setup {
     administrator: Administrator,
     /// The connector's settings; what is left out holds as the appliance has it.
     settings: Option<Settings>,
+    /// How an appliance is reached from then on, as `network.json` has it; nothing but an appliance takes it.
+    #[schema(value_type = Option<Object>)]
+    network: Option<Value>,
     /// On a node: the server that is asked to take it in. Where that refuses, nothing is set up.
     enrolment: Option<NewEnrolment>,
 }
@@ -69,6 +78,10 @@ pub(super) async fn create(
     settings
         .check()
         .map_err(|reason| Problem::INVALID.about(reason))?;
+    let network = body
+        .network
+        .map(|network| read(&standing.0, &network))
+        .transpose()?;
     let hash = ground.passwords.hash(password).await?;
     let name = body.administrator.name;
     if let Some(enrolment) = body.enrolment {
@@ -82,12 +95,64 @@ pub(super) async fn create(
         let known = Own::read(&mut db).await?;
         Own::change(&mut db, settings.clone(), known.revision).await?;
     }
+    let former = network.map(|network| network.keep()).transpose()?;
     match ground.setup.finish(db, name, hash, now).await {
         Ok(user) => {
+            if former.is_some() {
+                standing.0.network_changed();
+            }
             ground.settings.send_replace(settings);
             Ok((StatusCode::CREATED, Json(user)))
         }
-        Err(error) if error.kind() == crate::error::Kind::Taken => Err(Problem::SETUP_DONE),
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            if let Some(former) = former {
+                former.restore()?;
+            }
+            Err(match error.kind() {
+                Kind::Taken => Problem::SETUP_DONE,
+                _ => error.into(),
+            })
+        }
+    }
+}
+
+/// Settings of the network that somebody wants, and where they are kept.
+struct Network<'a> {
+    root: &'a Path,
+    wanted: Addressing,
+}
+
+/// The settings before those.
+struct Former<'a> {
+    root: &'a Path,
+    was: Option<Addressing>,
+}
+
+fn read<'a>(context: &'a Context, wanted: &Value) -> Result<Network<'a>, Problem> {
+    if !context.is_appliance() {
+        return Err(Problem::INVALID
+            .about("network is set on an appliance alone; here it is the operating system's matter"));
+    }
+    let root = context.state_directory().ok_or(Problem::STATE_UNAVAILABLE)?;
+    let wanted = kept::parse(wanted.to_string().as_bytes())
+        .map_err(|error| Problem::INVALID.about(error.chain().to_string()))?;
+    Ok(Network { root, wanted })
+}
+
+impl<'a> Network<'a> {
+    fn keep(self) -> Result<Former<'a>, Error> {
+        // A file that can't be read is of no use to go back to.
+        let was = kept::read(self.root).ok().flatten();
+        kept::write(self.root, &self.wanted)?;
+        Ok(Former { root: self.root, was })
+    }
+}
+
+impl Former<'_> {
+    fn restore(self) -> Result<(), Error> {
+        match self.was {
+            Some(was) => kept::write(self.root, &was),
+            None => kept::remove(self.root),
+        }
     }
 }

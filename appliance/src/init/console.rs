@@ -242,6 +242,7 @@ mod tests {
             ephemeral: false,
             setup_code: Some("0123-4567-89AB".to_owned()),
             notice: Some("In maintenance until ten".to_owned()),
+            network_changes: 0,
             checks: Vec::new(),
         };
         let checks = vec![

@@ -1,7 +1,11 @@
 //! `network.json` of the state disk: what prevails over the properties, and what is wrong with it.
 
 use std::path::Path;
+use std::sync::mpsc::SyncSender;
+use std::thread;
 
+use super::event::Event;
+use super::state::MOUNT_POINT;
 use crate::addressing::{Addressing, kept};
 use crate::check::{Check, NETWORK_SETTINGS};
 use crate::log;
@@ -15,6 +19,16 @@ pub struct Kept {
     pub addressing: Option<Addressing>,
     /// The check `network-settings`; none where there is no file.
     pub check: Option<Check>,
+}
+
+/// Looks at the state disk in a thread of its own, which reports [`Event::Network`].
+pub fn look(events: SyncSender<Event>) {
+    let look = move || {
+        let _ = events.send(Event::Network(Box::new(Kept::read(Path::new(MOUNT_POINT)))));
+    };
+    if let Err(error) = thread::Builder::new().name("network".to_owned()).spawn(look) {
+        log::error(format_args!("{NETWORK_SETTINGS}: cannot be looked at: {error}"));
+    }
 }
 
 impl Kept {

@@ -22,7 +22,7 @@ use super::devices::Arrival;
 use super::display::Display;
 use super::environment::{self, Findings, Settings};
 use super::event::Event;
-use super::kept_network::Kept;
+use super::kept_network::{self, Kept};
 use super::last_start::LastStart;
 use super::network::Network;
 use super::power::{Buttons, Power};
@@ -35,6 +35,7 @@ use crate::hostname::Hostname;
 use crate::log;
 use crate::machine::{self, Beat, Machine};
 use crate::product::Product;
+use crate::proposal::Proposal;
 use crate::role::Role;
 use crate::timekeeping::NTP_PORT;
 
@@ -208,6 +209,11 @@ impl Supervisor {
             }
             Event::Beat(number, beat) => {
                 if self.service.beat(number, Instant::now()) {
+                    let changes = |beat: &Beat| beat.network_changes;
+                    // One that starts has written nothing yet.
+                    if changes(&beat) > self.beat.as_ref().map_or(0, changes) {
+                        kept_network::look(self.sender.clone());
+                    }
                     self.beat = Some(beat);
                 }
             }
@@ -433,10 +439,12 @@ impl Supervisor {
         checks.extend(network.map(Network::check).or(self.network_failure.clone()));
         checks.extend(self.state.network.check.clone());
         let (mut name_servers, mut ntp_servers) = (Vec::new(), Vec::new());
+        let mut proposal = Proposal::default();
         if let Environment::Known(findings) = &self.environment {
             checks.push(findings.check.clone());
             name_servers.clone_from(&self.addressing(&findings.settings).name_servers);
             ntp_servers.clone_from(&findings.settings.ntp_servers);
+            proposal.clone_from(&findings.settings.proposal);
         } else {
             checks.push(Check::fail(
                 check::ENVIRONMENT,
@@ -465,6 +473,7 @@ impl Supervisor {
             addresses: network.map(Network::addresses).unwrap_or_default(),
             name_servers,
             ntp_servers,
+            proposal,
             own_clock: true,
             state: self.state.disk.clone(),
             watchdogs: self.watchdogs.identities(),

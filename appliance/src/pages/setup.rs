@@ -16,6 +16,22 @@ use super::visitor::{Whence, done, elsewhere, keep, reason};
 use crate::local::Question;
 use crate::role::Role;
 
+/// The network's fields: names as in `network.json`, words, examples.
+const NETWORK: [(&str, &str, &str); 8] = [
+    ("ip", "IPv4 address and prefix", "DHCP, or 192.0.2.5/24"),
+    ("gateway", "IPv4 gateway", "192.0.2.1"),
+    ("ip6", "IPv6 address and prefix", "2001:db8::5/64"),
+    ("gateway6", "IPv6 gateway", "what routers announce"),
+    ("dns", "Name servers, with commas between them", "what DHCP names"),
+    (
+        "routes",
+        "Static routes, with commas between them",
+        "198.51.100.0/24 via 192.0.2.3",
+    ),
+    ("mtu", "MTU", "what the adapter has"),
+    ("vlan", "VLAN", "none"),
+];
+
 pub(super) async fn page(State(pages): State<Arc<Pages>>) -> Response {
     match pages.context.setup_code() {
         Some(_) => show(&pages, None, StatusCode::OK, &html! {}),
@@ -24,8 +40,19 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>) -> Response {
 }
 
 fn show(pages: &Pages, sent: Option<&Form>, status: StatusCode, alert: &Markup) -> Response {
-    let sent = |name: &str| sent.map_or("", |form| form.text(name)).to_owned();
-    let host = pages.context.machine().hostname.to_string();
+    let machine = pages.context.machine();
+    // What the properties propose stands there until somebody sends the form otherwise.
+    let proposed = |name: &str| match name {
+        "server" => machine.proposal.server.as_ref().map(ToString::to_string),
+        "cloud" => machine.proposal.cloud.as_ref().map(ToString::to_string),
+        "node" => machine.proposal.node.as_ref().map(ToString::to_string),
+        _ => None,
+    };
+    let sent = |name: &str| match sent {
+        Some(form) => form.text(name).to_owned(),
+        None => proposed(name).unwrap_or_default(),
+    };
+    let host = machine.hostname.to_string();
     let content = html! {
         p {
             "This connector has no administrator yet. Compare the certificate's fingerprint at the foot of this page with what \
@@ -59,10 +86,22 @@ fn show(pages: &Pages, sent: Option<&Form>, status: StatusCode, alert: &Markup) 
                     small { "Names or addresses, with spaces between them. Without any, those of the appliance's properties or of DHCP." }
                 }
             }
+            @if pages.context.is_appliance() {
+                fieldset {
+                    legend { "Network" }
+                    p {
+                        "Leave these empty to stay with the appliance's properties. Otherwise this page is found at the new address \
+                         a few seconds after the set-up."
+                    }
+                    @for (name, label, example) in NETWORK {
+                        label { (label) input name=(name) value=(sent(name)) placeholder=(example) spellcheck="false"; }
+                    }
+                }
+            }
             @if pages.context.role() != Role::Server {
                 fieldset {
                     legend { "Server" }
-                    p { "Leave these empty to enrol the node later." }
+                    p { "Leave the code empty to enrol the node later." }
                     label { "Name or address" input name="server" value=(sent("server")) placeholder="server.example:443"; }
                     label {
                         "Enrolment code"
@@ -93,9 +132,13 @@ fn wish(form: &Form, role: Role) -> Result<Value, &'static str> {
             .collect();
         wish["settings"] = json!({ "ntp": servers });
     }
+    if let Some(network) = network(form)? {
+        wish["network"] = network;
+    }
     let asked = ["server", "enrolment", "cloud"].map(|name| form.filled(name));
     match asked {
-        [None, None, None] => {}
+        // The server and the cloud can be what the properties propose.
+        [_, None, _] => {}
         [Some(server), Some(code), Some(cloud)] if role != Role::Server => {
             wish["enrolment"] = json!({ "server": server, "code": code, "cloud": cloud });
             if let Some(name) = form.filled("node") {
@@ -103,12 +146,35 @@ fn wish(form: &Form, role: Role) -> Result<Value, &'static str> {
             }
         }
         _ => {
-            return Err(
-                "A server takes its name or address, an enrolment code and the cloud's name together.",
-            );
+            return Err("An enrolment code takes the server's name or address and the cloud's name.");
         }
     }
     Ok(wish)
+}
+
+/// The document `network.json`, if anything of it was filled in. Without an IPv4 address DHCP is asked for one.
+fn network(form: &Form) -> Result<Option<Value>, &'static str> {
+    let mut document = serde_json::Map::new();
+    for (name, ..) in NETWORK {
+        let Some(text) = form.filled(name) else { continue };
+        let list = |text: &str| json!(text.split(',').map(str::trim).collect::<Vec<_>>());
+        let value = match name {
+            "dns" | "routes" => list(text),
+            "mtu" | "vlan" => {
+                let number = text.parse::<u16>();
+                json!(number.map_err(|_| "MTU and VLAN are numbers.")?)
+            }
+            _ => json!(text),
+        };
+        document.insert(name.to_owned(), value);
+    }
+    if document.is_empty() {
+        return Ok(None);
+    }
+    if !document.contains_key("ip") {
+        document.insert("dhcp".to_owned(), json!(true));
+    }
+    Ok(Some(document.into()))
 }
 
 pub(super) async fn send(

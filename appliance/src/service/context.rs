@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Ground;
@@ -48,6 +49,8 @@ pub struct Context {
     boots: u64,
     /// What was found when the service started and cannot change while it runs.
     findings: Vec<Check>,
+    /// How often it wrote the machine's network settings.
+    network_changes: AtomicU64,
     machine: Option<PathBuf>,
     connections: Arc<Connections>,
     requests: Requests,
@@ -108,6 +111,7 @@ impl Context {
             begun: Arc::default(),
             boots,
             findings,
+            network_changes: AtomicU64::new(0),
             machine,
             connections: Arc::default(),
             requests: Requests::default(),
@@ -332,8 +336,14 @@ impl Context {
             ephemeral: self.identity.is_ephemeral(),
             setup_code: self.setup_code(),
             notice: self.notice(),
+            network_changes: self.network_changes.load(Ordering::Relaxed),
             checks,
         }
+    }
+
+    /// Tells PID 1, with the next sign of life, to go by what `network.json` says now.
+    pub fn network_changed(&self) {
+        self.network_changes.fetch_add(1, Ordering::Relaxed);
     }
 
     fn clock_check(&self) -> Check {

@@ -4,6 +4,7 @@ use crate::addressing::{Addressing, MOST_SERVERS};
 use crate::endpoint::Endpoint;
 use crate::hostname::Hostname;
 use crate::property::Reader;
+use crate::proposal::Proposal;
 use crate::role::Role;
 use crate::timekeeping::NTP_PORT;
 
@@ -16,6 +17,8 @@ pub struct Settings {
     pub hostname: Option<Hostname>,
     /// How it is reached.
     pub addressing: Addressing,
+    /// Whom it is meant to be enrolled with.
+    pub proposal: Proposal,
     /// `ntp`.
     pub ntp_servers: Vec<Endpoint>,
 }
@@ -30,6 +33,7 @@ impl Settings {
             role: reader.parsed("role").unwrap_or_default(),
             hostname: reader.parsed("hostname"),
             addressing: Addressing::read(&mut reader),
+            proposal: Proposal::read(&mut reader),
             ntp_servers: reader.list("ntp", &[',', ' ', ';'], MOST_SERVERS, |word| {
                 Endpoint::parse(word, NTP_PORT).map_err(str::to_owned)
             }),
