@@ -6,13 +6,19 @@ mod connector;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use appliance::clock::{Clock, Moment};
 use appliance::machine::Machine;
 use appliance::recovery;
 use appliance::role::Role;
+use axum::body::Body;
 use connector::{Connector, PASSWORD};
+use http_body_util::BodyExt as _;
+use hyper::Request;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 
 const RESET: &str = "/api/v1/administrator-reset";
@@ -119,6 +125,60 @@ async fn set_up_keeps_the_network_that_was_given_along_and_tells_of_it_or_nothin
         (late.status, std::fs::read_to_string(&kept).unwrap()),
         (410, text)
     );
+}
+
+#[tokio::test]
+async fn the_wizard_shows_what_the_properties_propose_and_takes_the_network() {
+    let (own, folder) = appliance().await;
+    let report = folder.path().join("machine.json");
+    let mut machine = Machine::read(&report).unwrap();
+    machine.proposal.server = Some("server.example".parse().unwrap());
+    machine.proposal.cloud = Some("north".to_owned().try_into().unwrap());
+    machine.write(&report).unwrap();
+    let api = appliance::api::router(Arc::clone(&own.context));
+    let pages = appliance::pages::over(Arc::clone(&own.context), api);
+    let ask = async |method: &str, form: &str| {
+        let request = Request::builder()
+            .method(method)
+            .uri("/setup")
+            .header("host", "node.example")
+            .header("sec-fetch-site", "same-origin")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form.to_owned()))
+            .unwrap();
+        let answer = TowerToHyperService::new(pages.clone())
+            .call(request)
+            .await
+            .unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8_lossy(&text).into_owned())
+    };
+    let (_, page) = ask("GET", "").await;
+    for words in ["value=\"server.example:443\"", "value=\"north\"", "name=\"ip6\""] {
+        assert!(page.contains(words), "{words}\n{page}");
+    }
+    // What is proposed comes back with the form, and without an enrolment code counts for nothing.
+    let code = own.context.setup_code().unwrap();
+    let form = |network: &str| {
+        format!(
+            "code={code}&name=root&password=correct+horse&again=correct+horse&server=server.example&cloud=north&{network}"
+        )
+    };
+    assert_eq!(ask("POST", &form("mtu=many")).await.0, 422);
+    assert_eq!(
+        ask(
+            "POST",
+            &form("ip=192.0.2.5%2F24&dns=192.0.2.2%2C192.0.2.3&vlan=7")
+        )
+        .await
+        .0,
+        303
+    );
+    let kept = std::fs::read(folder.path().join("state/network.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    let wanted = json!({ "ip": "192.0.2.5/24", "dns": ["192.0.2.2", "192.0.2.3"], "vlan": 7 });
+    assert_eq!(kept, wanted);
 }
 
 #[tokio::test]

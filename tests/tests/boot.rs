@@ -124,8 +124,20 @@ fn an_address_set_after_a_start_by_dhcp_replaces_what_was_presumed() {
     first.wait_console("ready", 1);
     first.power_down();
 
-    let properties = ["--prop", "ip=10.0.2.77/24", "--prop", "role=server"];
-    let second = Guest::start_package(&package, &[&["--state", disks][..], &properties[..]].concat());
+    let properties = [
+        ["--prop", "ip=10.0.2.77/24"],
+        ["--prop", "ip6=fec0::77/64"],
+        [
+            "--prop",
+            "routes=198.51.100.0/24 via 10.0.2.2, 2001:db8:1::/48 via fec0::2",
+        ],
+        ["--prop", "mtu=1400"],
+        ["--prop", "role=server"],
+    ];
+    let second = Guest::start_package(
+        &package,
+        &[&["--state", disks][..], properties.as_flattened()].concat(),
+    );
     second.wait_console("ready address=10.0.2.77 ", 1);
     let console = second.console();
     let place = |text: &str| {
@@ -138,6 +150,8 @@ fn an_address_set_after_a_start_by_dhcp_replaces_what_was_presumed() {
         "{console}"
     );
     assert!(console.contains("the role is server"), "{console}");
+    second.wait_console("ready address=fec0::77 ", 1);
+    assert!(!second.console().contains("the kernel refuses"), "{console}");
     second.power_down();
 }
 

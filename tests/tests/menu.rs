@@ -4,8 +4,11 @@
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 
-use e2e::artefacts;
 use e2e::guest::{Guest, kept_disks};
+use e2e::{artefacts, web};
+use serde_json::json;
+
+const RESET: &str = "/api/v1/administrator-reset";
 
 /// A person who waits for an answer before the next word.
 struct Person<'a> {
@@ -28,6 +31,13 @@ impl Person<'_> {
     }
 }
 
+/// The last code that the console shows after these words.
+fn code(guest: &Guest, words: &str) -> String {
+    let console = guest.console();
+    let (_, rest) = console.rsplit_once(words).unwrap();
+    rest.split_ascii_whitespace().next().unwrap().to_owned()
+}
+
 #[test]
 fn the_menu_sets_the_network_without_a_restart_and_takes_the_appliance_back_to_its_first_boot() {
     let (_folder, disks) = kept_disks();
@@ -40,10 +50,25 @@ fn the_menu_sets_the_network_without_a_restart_and_takes_the_appliance_back_to_i
         guest: &guest,
     };
 
+    let code = code(&guest, "set-up code=");
+    let with = |code: &str, password: &str| json!({ "code": code, "administrator": { "name": "root", "password": password } });
+    let post = |path: &str, body| web::post(&guest.origin(), path, "", &body).unwrap().status;
+    assert_eq!(post("/api/v1/setup", with(&code, "the first password")), 201);
+
     // Noise, half characters and more than a line may hold are nobody's wish.
     person.send(b"\x00\xff\xc3\x1b[A678");
     person.send(&vec![b'9'; 3000]);
     person.types(&[""], "Factory reset");
+    person.types(&["4", "yes"], "Code: ");
+    person.guest.wait_console("POST /api/v1/administrator-reset", 1);
+    let code = self::code(&guest, "Code: ");
+    assert_eq!(post(RESET, with(&code, "the second password")), 200);
+    assert_eq!(post(RESET, with(&code, "a third password")), 401);
+    for (password, status) in [("the first password", 401), ("the second password", 201)] {
+        let login = json!({ "name": "root", "password": password });
+        assert_eq!(post("/api/v1/session", login), status);
+    }
+
     let tagged = ["2", "10.9.9.9/24", "", "", "", "", "7", "", "yes"];
     person.types(&tagged, "network interface=vlan7 address=10.9.9.9/24");
     assert!(
