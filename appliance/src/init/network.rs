@@ -120,7 +120,9 @@ impl Network {
     pub fn configure(&mut self, hostname: Option<Hostname>, addressing: &Addressing) -> Hostname {
         let plan = Plan::new(hostname, addressing);
         let hostname = self.hostname(&plan);
-        if self.plan.as_ref().is_some_and(|presumed| *presumed != plan) || !self.is_as_if_known(&hostname) {
+        let other = self.plan.as_ref().is_some_and(|presumed| *presumed != plan);
+        // What the kernel refused it may take now.
+        if other || !self.is_as_if_known(&hostname) || !self.problems.is_empty() {
             self.start_over();
         }
         self.plan = Some(plan);
