@@ -2,6 +2,7 @@
 //! machine is stopped. Each verb is a file of this folder.
 
 mod audit;
+mod backup;
 mod cloud;
 #[cfg(feature = "manual")]
 mod completions;
@@ -12,6 +13,7 @@ mod logout;
 #[cfg(feature = "manual")]
 mod man;
 mod node;
+mod restore;
 mod service;
 mod setup;
 mod status;
@@ -58,6 +60,7 @@ First steps:
   vcc status                                             who am I, and is all well
   vcc node code                                          a code by which one node comes
   vcc node approve NAME                                  take it in
+  vcc backup --state /var/lib/vcc /backup/vcc.tar        keep a copy; vcc restore puts it back
 
 Scripts do without a session:
   vcc --server server:8443 --ca-file ca.pem --token-file token node list --json
@@ -78,6 +81,8 @@ enum Verb {
     Sp(service::Arguments),
     /// Run a server and two nodes, each in a cloud of its own, on this machine: to try everything out
     Up(up::Up),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
     Setup(setup::Arguments),
     Login(login::Arguments),
     Logout(logout::Arguments),
@@ -146,6 +151,8 @@ impl Cli {
                 Ok(verb) => ask(&call, verb.run(&call)),
                 Err(arguments) => arguments.run(Role::Node),
             },
+            Verb::Backup(arguments) => ask(&call, arguments.run(&call)),
+            Verb::Restore(arguments) => ask(&call, arguments.run(&call)),
             Verb::Setup(arguments) => ask(&call, arguments.run(&call)),
             Verb::Login(arguments) => ask(&call, arguments.run(&call)),
             Verb::Logout(arguments) => ask(&call, arguments.run(&call)),

@@ -6,8 +6,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, Row as _, Sqlite, SqlitePool, Transaction};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqlitePool, Transaction};
 
 use crate::error::{Error, Kind, Result};
 
@@ -103,6 +105,58 @@ impl Database {
         Ok(transaction.commit().await?)
     }
 
+    /// Sees that a file which nobody has open is a whole database of this program's: its pages, what refers to what, its
+    /// version, and its tables, to which nobody has added anything.
+    ///
+    /// # Errors
+    /// [`Kind::StateCorrupt`].
+    pub async fn verify(path: &Path) -> Result<()> {
+        let corrupt = |reason: String| Error::new(Kind::StateCorrupt, path.display().to_string(), reason);
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .immutable(true)
+            .pragma("trusted_schema", "OFF")
+            .pragma("cell_size_check", "ON");
+        let unusable = |error| corrupt("cannot be used".to_owned()).because(Error::from(error));
+        let mut own = options.connect().await.map_err(unusable)?;
+        // First: nothing is asked of tables that are not ours.
+        let version = sqlx::query("SELECT value FROM settings WHERE name = $1")
+            .bind(VERSION)
+            .fetch_optional(&mut own)
+            .await
+            .map_err(unusable)?;
+        let version = version.and_then(|row| row.try_get::<String, _>("value").ok());
+        let version = version.and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
+        let Some(steps) = STEPS.get(..version).filter(|steps| !steps.is_empty()) else {
+            let reason = format!("is of version {version}; this program knows 1 to {}", STEPS.len());
+            return Err(corrupt(reason));
+        };
+        let mut model = SqliteConnectOptions::new().in_memory(true).connect().await?;
+        for step in steps {
+            sqlx::raw_sql(*step).execute(&mut model).await?;
+        }
+        if schema(&mut own).await.map_err(unusable)? != schema(&mut model).await? {
+            return Err(corrupt(format!("has other tables than version {version} has")));
+        }
+        let found = sqlx::query("PRAGMA integrity_check(1)")
+            .fetch_all(&mut own)
+            .await
+            .map_err(unusable)?;
+        let told: Vec<String> = found.iter().map(|row| row.get(0)).collect();
+        if told != ["ok"] {
+            return Err(corrupt(format!("is damaged: {}", told.join("; "))));
+        }
+        let dangling = sqlx::query("PRAGMA foreign_key_check")
+            .fetch_optional(&mut own)
+            .await
+            .map_err(unusable)?;
+        if dangling.is_some() {
+            return Err(corrupt("refers to what it has not".to_owned()));
+        }
+        Ok(())
+    }
+
     /// What is done in it is done whole when it is committed, or not at all.
     ///
     /// # Errors
@@ -120,6 +174,42 @@ impl Database {
     pub async fn close(&self) {
         self.0.close().await;
     }
+}
+
+/// Copies the database of a state directory as it is at one moment, while others go on with it.
+///
+/// # Errors
+/// It can't be read, or the copy not written.
+pub async fn copy(directory: &Path, to: &Path) -> Result<()> {
+    let path = directory.join(FILE);
+    let name = to
+        .to_str()
+        .ok_or_else(|| Error::new(Kind::Malformed, to.display().to_string(), "is not UTF-8"))?;
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .read_only(true)
+        .busy_timeout(PATIENCE);
+    let failed = |error| {
+        let error = Error::from(error);
+        Error::new(error.kind(), path.display().to_string(), "cannot be copied").because(error)
+    };
+    let mut own = options.connect().await.map_err(failed)?;
+    sqlx::query("VACUUM INTO $1")
+        .bind(name)
+        .execute(&mut own)
+        .await
+        .map_err(failed)?;
+    own.close().await.map_err(failed)
+}
+
+/// What a database consists of: kind, name and statement of each part.
+async fn schema(own: &mut SqliteConnection) -> Result<Vec<(String, String, String)>, sqlx::Error> {
+    let rows =
+        sqlx::query("SELECT type, name, COALESCE(sql, '') AS sql FROM sqlite_master ORDER BY type, name")
+            .fetch_all(own)
+            .await?;
+    let part = |row: &sqlx::sqlite::SqliteRow| (row.get("type"), row.get("name"), row.get("sql"));
+    Ok(rows.iter().map(part).collect())
 }
 
 const VERSION: &str = "version";

@@ -91,6 +91,14 @@ impl Identity {
         self.ephemeral
     }
 
+    /// Reads the one of a state directory.
+    ///
+    /// # Errors
+    /// [`Kind::Identity`].
+    pub(crate) fn load_from(root: &Path) -> Result<Self> {
+        Self::load(&root.join(DIRECTORY))
+    }
+
     fn load(directory: &Path) -> Result<Self> {
         let read = |name: &str| {
             file::read(&directory.join(name), PEM_LIMIT)

@@ -36,6 +36,7 @@
 //! | [`database`], [`clock`] | what is kept in tables; what time it is |
 //! | [`timekeeping`] | whether that is right, and setting it where it is the machine's own |
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
+//! | [`backup`] | all of that in one file, and back |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
 //! | [`check`], [`role`], [`hostname`] | words that all of them use |
 //! | [`error`], [`log`], [`file`](mod@file), [`entropy`], [`digest`] | failures, lines for the console, small files, randomness, SHA-256 |
@@ -47,6 +48,7 @@ mod admin;
 pub mod api;
 pub mod audit;
 pub mod authority;
+pub mod backup;
 pub mod check;
 pub mod client;
 pub mod clock;

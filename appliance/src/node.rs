@@ -9,6 +9,7 @@
 //! Server and node count together: the node asks for the next number now and then, and both write it down. A node that comes
 //! back with an old number was reverted to a snapshot, or there are two of it; it is suspended and shown.
 
+mod ahead;
 mod application;
 mod freshness;
 mod life;
@@ -22,9 +23,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 use utoipa::ToSchema;
 
+pub use ahead::expect as expect_ahead;
 pub use application::{Application, Standing, give_code};
 pub use freshness::{Freshness, HEARTBEAT, News, Seen};
-pub use life::{Beat, Heartbeat, Sign};
+pub use life::{Admission, Beat, Heartbeat, Sign};
 pub use nudge::Nudges;
 
 use crate::clock::Moment;
@@ -101,7 +103,7 @@ pub struct Node {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires: Option<Moment>,
-    /// Why it is suspended.
+    /// Why it is suspended, or not taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// How often it was changed by people; its ETag.

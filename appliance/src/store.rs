@@ -1,11 +1,14 @@
 //! The state directory: what outlives a restart.
 //!
 //! ```text
+//! DIR/vcc.db                          the database
+//! DIR/authority/                      of a server
 //! DIR/lock                            held by the one process that uses the directory
 //! DIR/boots                           starts of this machine, in decimal
 //! DIR/clock                           seconds since 1970 when an appliance last told, in decimal
 //! DIR/last-start.json                 what an appliance was last time, by PID 1
 //! DIR/identity/{instance-id,key.pem,cert.pem}
+//! DIR/replaced-TIME/                  what a restore replaced
 //! ```
 //!
 //! Whoever brings the directory up counts the boot: PID 1 in an appliance, where a service that died is not a new
@@ -19,7 +22,7 @@ use rustix::fs::{FlockOperation, StatVfsMountFlags, flock, statvfs};
 
 use crate::check::{Check, STATE_DISK};
 use crate::error::{Error, Kind, Result};
-use crate::file;
+use crate::{backup, file};
 
 const BOOTS: &str = "boots";
 const LEFT_OVER: &str = ".new";
@@ -31,7 +34,7 @@ const LEAST_SPACE: u64 = 1 << 20;
 pub struct Store {
     root: PathBuf,
     /// None on a disk that takes no lock file because it is full or read-only: what is there can still be read.
-    _lock: Option<OwnedFd>,
+    lock: Option<OwnedFd>,
 }
 
 /// How a boot was counted.
@@ -74,10 +77,30 @@ impl Store {
             Err(e) => return Err(e),
         };
         sweep(root);
+        // A backup that was checked and not yet moved into place is the state.
+        backup::finish(root)?;
         Ok(Self {
             root: root.to_owned(),
-            _lock: lock,
+            lock,
         })
+    }
+
+    /// Refuses a directory whose lock could not be made.
+    ///
+    /// # Errors
+    /// [`Kind::StateReadOnly`].
+    pub fn demand_lock(&self) -> Result<()> {
+        match self.lock {
+            Some(_) => Ok(()),
+            None => {
+                let place = self.root.display().to_string();
+                Err(Error::new(
+                    Kind::StateReadOnly,
+                    place,
+                    "the disk is full or read-only",
+                ))
+            }
+        }
     }
 
     /// The directory.

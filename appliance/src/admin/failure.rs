@@ -27,6 +27,8 @@ pub(crate) enum Failure {
         state: String,
         message: String,
     },
+    /// This machine refuses; and what to do about it.
+    Rejected(Error, &'static str),
     /// Something failed.
     Failed(Error),
 }
@@ -104,7 +106,7 @@ impl Failure {
     fn is_refusal(&self) -> bool {
         match self {
             Self::Problem(problem) => problem.is_refusal(),
-            Self::Refused(_) | Self::Unfinished { .. } => true,
+            Self::Refused(_) | Self::Unfinished { .. } | Self::Rejected(..) => true,
             Self::Usage(_) => false,
             Self::Failed(error) => error.kind() == Kind::Stranger,
         }
@@ -119,7 +121,7 @@ impl Failure {
             Self::Refused(_) => "refused",
             Self::Unfinished { .. } => "task-not-done",
             Self::Usage(_) => "usage",
-            Self::Failed(error) => error.kind().code(),
+            Self::Rejected(error, _) | Self::Failed(error) => error.kind().code(),
         }
     }
 
@@ -128,6 +130,7 @@ impl Failure {
             Self::Problem(problem) => problem.hint(),
             Self::Refused(trouble) | Self::Usage(trouble) => Some(trouble.hint.clone()),
             Self::Unfinished { .. } => None,
+            Self::Rejected(_, hint) => Some((*hint).to_owned()),
             Self::Failed(error) => hint(error.kind()).map(str::to_owned),
         }
     }
@@ -225,7 +228,7 @@ impl fmt::Display for Failure {
                 write!(f, "{place}: {reason}")
             }
             Self::Unfinished { task, state, message } => write!(f, "task {task}: is {state}: {message}"),
-            Self::Failed(error) => error.chain().fmt(f),
+            Self::Rejected(error, _) | Self::Failed(error) => error.chain().fmt(f),
         }
     }
 }

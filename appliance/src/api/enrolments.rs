@@ -97,6 +97,7 @@ const LONGEST_WAIT: u32 = 30_000;
     (status = 200, body = Beat),
     (status = 401, body = Document, description = "No certificate of a node was shown"),
     (status = 403, body = Document, description = "The node is suspended or revoked"),
+    (status = 409, body = Document, description = "The node knows more than the server"),
     (status = 422, body = Document),
 ))]
 pub(super) async fn beat(
@@ -155,17 +156,18 @@ async fn take(standing: &Standing, node: &FromNode, sign: &Heartbeat) -> Result<
     node.admit(&mut db, now).await?;
     let taken = Node::beat(&mut db, &id, sign, ground.news()).await?;
     let action = match taken {
-        Sign::Taken(_) => None,
-        Sign::Ahead(_) => Some("node.ahead"),
-        Sign::Past => Some("node.suspend"),
+        Sign::Taken(_) | Sign::Unexplained { is_new: false } => None,
+        Sign::Ahead(_) => Some(("node.ahead", "done")),
+        Sign::Unexplained { is_new: true } => Some(("node.ahead", "refused")),
+        Sign::Past => Some(("node.suspend", "done")),
     };
-    if let Some(action) = action {
+    if let Some((action, outcome)) = action {
         let deed = Deed {
             actor: "server",
             tenant: None,
             action,
             object: &id,
-            outcome: "done",
+            outcome,
         };
         audit::record(&mut db, deed, now).await?;
     }
@@ -181,6 +183,7 @@ async fn take(standing: &Standing, node: &FromNode, sign: &Heartbeat) -> Result<
     match taken {
         Sign::Taken(counter) | Sign::Ahead(counter) => Ok(counter),
         Sign::Past => Err(sent_away(Problem::NODE_SUSPENDED)),
+        Sign::Unexplained { .. } => Err(sent_away(Problem::SERVER_BEHIND)),
     }
 }
 
@@ -189,6 +192,7 @@ async fn take(standing: &Standing, node: &FromNode, sign: &Heartbeat) -> Result<
     (status = 201, body = Decision),
     (status = 401, body = Document, description = "No certificate of a node was shown"),
     (status = 403, body = Document, description = "The node is suspended or revoked"),
+    (status = 409, body = Document, description = "The node knows more than the server"),
     (status = 422, body = Document),
 ))]
 pub(super) async fn renew(

@@ -18,7 +18,7 @@ use crate::clock::Moment;
 use crate::error::Error;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
-use crate::node::{Node, State};
+use crate::node::{Admission, Node};
 use crate::service::{Context, Ground};
 
 /// The ground that a request stands on: there is one, and the connector is set up.
@@ -119,9 +119,10 @@ impl FromNode {
     /// Sees that it is one of this server's right now.
     pub(super) async fn admit(&self, db: &mut Transaction<'_, Sqlite>, now: Moment) -> Result<(), Problem> {
         match Node::admit(db, &self.0, now).await? {
-            Some(State::Active) => Ok(()),
-            Some(State::Suspended) => Err(sent_away(Problem::NODE_SUSPENDED)),
-            _ => Err(sent_away(Problem::NODE_REVOKED)),
+            Admission::Granted => Ok(()),
+            Admission::Suspended => Err(sent_away(Problem::NODE_SUSPENDED)),
+            Admission::Revoked => Err(sent_away(Problem::NODE_REVOKED)),
+            Admission::Unexplained => Err(sent_away(Problem::SERVER_BEHIND)),
         }
     }
 }

@@ -74,6 +74,9 @@ problems! {
         "It came back with a number of the past: it was reverted to a snapshot, or there are two of it.";
     /// The node is not one of the server's any more.
     NODE_REVOKED = FORBIDDEN, "node-revoked", "The node is not one of this server's", "Enrol it anew.";
+    /// The node knows more than the server, and no restore explains that.
+    SERVER_BEHIND = CONFLICT, "server-behind", "The server's state is older than the node's",
+        "It was put back, and not by vcc restore: make a backup of it and restore that.";
     /// Another connector, which had to be asked, doesn't answer as it should.
     BAD_SERVER = BAD_GATEWAY, "bad-server", "The server doesn't answer as it should", "";
     /// Too many wrong guesses.

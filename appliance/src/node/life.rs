@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, Sqlite, Transaction};
 use utoipa::ToSchema;
 
-use super::{HEARTBEAT, News, Node, State};
+use super::{HEARTBEAT, News, Node, State, ahead};
 use crate::authority::{Authority, KeyDigest, NodeCertificate};
 use crate::clock::Moment;
 use crate::configuration::{Push, Report};
@@ -13,6 +13,9 @@ use crate::task::Order;
 
 /// Numbers above are none that was agreed on, whoever tells them.
 const HIGHEST: i64 = 1 << 53;
+/// Why a node that is ahead is not taken.
+const FORGOTTEN: &str = "it knows a number that this server does not know it agreed on: the server's state was put back to an older \
+                         one, and not by a restore";
 
 /// A sign of life.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -58,10 +61,28 @@ pub struct Beat {
 pub enum Sign {
     /// It is taken, with this number.
     Taken(i64),
-    /// It is taken; the number is one that the server had forgotten, for its state is older than the node's.
+    /// It is taken; the number is one that the server had forgotten, for its state was restored since.
     Ahead(i64),
+    /// The number is one that was never agreed on, as far as the server knows.
+    Unexplained {
+        /// Nobody was told before.
+        is_new: bool,
+    },
     /// The number is one of the past: the node is suspended.
     Past,
+}
+
+/// Whether a node is let in by the certificate that it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is one of the server's.
+    Granted,
+    /// It is suspended.
+    Suspended,
+    /// It is not one of the server's, or not by this certificate.
+    Revoked,
+    /// The server's authority made the certificate, and the server doesn't know of it: it has lost what it knew.
+    Unexplained,
 }
 
 /// Lets a node in by a certificate that was made for it.
@@ -86,8 +107,8 @@ pub(super) async fn know(db: &mut Transaction<'_, Sqlite>, certificate: &NodeCer
 }
 
 impl Node {
-    /// The state of a node that shows a certificate; nothing if it is none by which it is let in now. With the first use of the
-    /// certificate that it was given last, the one before is void.
+    /// Whether a node is let in by a certificate of our authority's. With the first use of the certificate that it was given last,
+    /// the one before is void.
     ///
     /// # Errors
     /// The database fails.
@@ -95,9 +116,9 @@ impl Node {
         db: &mut Transaction<'_, Sqlite>,
         shown: &NodeCertificate,
         now: Moment,
-    ) -> Result<Option<State>> {
+    ) -> Result<Admission> {
         if now >= shown.expires {
-            return Ok(None);
+            return Ok(Admission::Revoked);
         }
         let node = shown.node.to_string();
         let statement = "SELECT state, (SELECT MAX(begins) FROM certificates WHERE node = id) AS newest, \
@@ -110,15 +131,22 @@ impl Node {
             .bind(&shown.serial)
             .fetch_optional(&mut **db)
             .await?;
-        let Some(row) = row else { return Ok(None) };
+        let Some(row) = row else {
+            return Ok(Admission::Revoked);
+        };
         let state: State = row.get::<String, _>("state").parse()?;
         let number: Option<i64> = row.get("number");
         let is_the_last = number.is_some() && number == row.get("last");
-        // Our authority made it after all that we know of: our state is a backup's.
+        // Our authority made it after all that we know of: our state is an older one.
         let newest: Option<i64> = row.get("newest");
-        let is_forgotten = number.is_none() && newest.is_some_and(|newest| shown.begins.0 > newest);
+        let is_forgotten = state == State::Active
+            && number.is_none()
+            && newest.is_some_and(|newest| shown.begins.0 > newest);
         if number.is_none() && !is_forgotten {
-            return Ok((state == State::Revoked).then_some(state));
+            return Ok(Admission::Revoked);
+        }
+        if is_forgotten && !ahead::is_expected(db, &node).await? {
+            return Ok(Admission::Unexplained);
         }
         if is_forgotten {
             know(db, shown).await?;
@@ -135,7 +163,11 @@ impl Node {
                 .execute(&mut **db)
                 .await?;
         }
-        Ok(Some(state))
+        Ok(match state {
+            State::Active => Admission::Granted,
+            State::Suspended => Admission::Suspended,
+            State::Pending | State::Revoked => Admission::Revoked,
+        })
     }
 
     /// Notes a sign of life.
@@ -148,13 +180,25 @@ impl Node {
         sign: &Heartbeat,
         news: News<'_>,
     ) -> Result<Sign> {
-        let row = sqlx::query("SELECT counter, nonce, version FROM nodes WHERE id = $1")
+        let row = sqlx::query("SELECT counter, nonce, version, reason FROM nodes WHERE id = $1")
             .bind(id)
             .fetch_one(&mut **db)
             .await?;
         let (counter, nonce, version): (i64, String, String) =
             (row.get("counter"), row.get("nonce"), row.get("version"));
+        let has_reason = row.get::<Option<String>, _>("reason").is_some();
         let ahead = sign.counter > counter && sign.counter < HIGHEST;
+        let is_expected = ahead::is_expected(db, id).await?;
+        if is_expected {
+            ahead::has_come(db, id).await?;
+        } else if ahead {
+            sqlx::query("UPDATE nodes SET reason = $1 WHERE id = $2")
+                .bind(FORGOTTEN)
+                .bind(id)
+                .execute(&mut **db)
+                .await?;
+            return Ok(Sign::Unexplained { is_new: !has_reason });
+        }
         let next = match (sign.advance, sign.counter) {
             (false, told) if told == counter || ahead => (told, nonce.clone()),
             (true, told) if told == counter || ahead => (told + 1, sign.nonce.clone()),
@@ -176,8 +220,9 @@ impl Node {
                 return Ok(Sign::Past);
             }
         };
-        if next != (counter, nonce) || sign.version != version {
-            sqlx::query("UPDATE nodes SET seen = $1, counter = $2, nonce = $3, version = $4 WHERE id = $5")
+        if next != (counter, nonce) || sign.version != version || has_reason {
+            let statement = "UPDATE nodes SET seen = $1, counter = $2, nonce = $3, version = $4, reason = NULL WHERE id = $5";
+            sqlx::query(statement)
                 .bind(news.now.0)
                 .bind(next.0)
                 .bind(&next.1)

@@ -24,8 +24,9 @@ pub(crate) struct Listening {
     pub(crate) own: Connector,
     pub(crate) root: String,
     pub(crate) address: SocketAddr,
-    _directory: tempfile::TempDir,
-    _stop: watch::Sender<bool>,
+    _directory: Option<tempfile::TempDir>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
 }
 
 impl Listening {
@@ -37,9 +38,19 @@ impl Listening {
     /// One whose clock stands.
     pub(crate) async fn start_at(now: Moment) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let own = Connector::at(Role::Server, directory.path(), Clock::standing(now)).await;
-        let root = own.finish().await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut own = Self::start_in(directory.path(), now, "127.0.0.1:0").await;
+        own._directory = Some(directory);
+        own
+    }
+
+    /// One with its state in a directory.
+    pub(crate) async fn start_in(state: &Path, now: Moment, listen: &str) -> Self {
+        let own = Connector::at(Role::Server, state, Clock::standing(now)).await;
+        let root = match own.context.setup_code() {
+            Some(_) => own.finish().await,
+            None => own.log_in("root").await,
+        };
+        let listener = TcpListener::bind(listen).await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = Server {
             tls: own.context.tls().unwrap(),
@@ -48,14 +59,30 @@ impl Listening {
             limits: Limits::default(),
         };
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(server.serve(listener, stopped));
+        let serving = tokio::spawn(server.serve(listener, stopped));
         Self {
             own,
             root,
             address,
-            _directory: directory,
-            _stop: stop,
+            _directory: None,
+            stop,
+            serving,
         }
+    }
+
+    /// Stops as a service does.
+    pub(crate) async fn end(self) {
+        let _ = self.stop.send(true);
+        let ground = self.own.context.ground().unwrap();
+        ground.nudges.wake_all();
+        let _ = self.serving.await;
+        ground.database.close().await;
+    }
+
+    pub(crate) async fn audited(&self, action: &str, object: &str) -> bool {
+        let audit = self.own.get(&self.root, "/api/v1/audit").await.body;
+        let wanted = |entry: &Value| entry["action"] == action && entry["object"] == object;
+        audit.as_array().unwrap().iter().any(wanted)
     }
 
     pub(crate) async fn code(&self) -> String {
@@ -122,7 +149,11 @@ impl Drop for Following {
 
 impl Following {
     pub(crate) async fn start(state: &Path) -> Self {
-        let own = Connector::at(Role::Node, state, Clock::System).await;
+        Self::start_at(state, Clock::System).await
+    }
+
+    pub(crate) async fn start_at(state: &Path, clock: Clock) -> Self {
+        let own = Connector::at(Role::Node, state, clock).await;
         let root = match own.context.setup_code() {
             Some(_) => own.finish().await,
             None => own.log_in("root").await,

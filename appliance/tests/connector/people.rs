@@ -52,10 +52,15 @@ impl Service {
         line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Kills it as the kernel does, and starts it again with what it left.
-    pub(crate) fn kill_and_start(&mut self, role: &str) {
+    /// Kills it as the kernel does.
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// The same, and starts it again with what it left.
+    pub(crate) fn kill_and_start(&mut self, role: &str) {
+        self.kill();
         self.child = spawn(role, &self.address, self.state.path());
         let mut log = BufReader::new(self.child.stderr.take().unwrap());
         let mut told = String::new();

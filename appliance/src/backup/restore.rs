@@ -1,0 +1,127 @@
+//! Putting a backup in place.
+
+use std::fs::{DirBuilder, Metadata};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, lchown};
+use std::path::{Path, PathBuf};
+
+use super::archive;
+use super::manifest::{self, DATABASE, Manifest};
+use super::takeover::{self, NEW, STAGING};
+use crate::audit::{self, Deed};
+use crate::authority::Authority;
+use crate::clock::Moment;
+use crate::database::Database;
+use crate::error::{Error, Kind, Result};
+use crate::file;
+use crate::identity::Identity;
+use crate::node;
+use crate::store::Store;
+
+/// What was restored.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// What the backup says of itself.
+    pub manifest: Manifest,
+    /// Where the state is that was there before.
+    pub replaced: Option<PathBuf>,
+}
+
+/// Puts a backup into a state directory that no process uses: where there is no state, or with `replace` in the place of
+/// what is there, which is kept beside it. Nothing changes before all of the backup is read and checked; a crash
+/// leaves the one state or the other.
+///
+/// # Errors
+/// [`Kind::Taken`] where there is a state that is not to be replaced, [`Kind::StateLocked`] while a service runs;
+/// [`Kind::Malformed`], [`Kind::Ceiling`], [`Kind::Identity`] and [`Kind::StateCorrupt`] for a backup that is none.
+pub async fn restore(state: &Path, backup: &Path, replace: bool, now: Moment) -> Result<Restored> {
+    let store = Store::open(state)?;
+    store.demand_lock()?;
+    let root = store.root();
+    if let Some(name) = takeover::present(root).filter(|_| !replace) {
+        let place = root.join(name).display().to_string();
+        return Err(Error::new(Kind::Taken, place, "there is a state already"));
+    }
+    let staging = root.join(STAGING);
+    let read = take(backup, &staging, now).await;
+    if read.is_ok() && rustix::process::geteuid().is_root() {
+        let owner = root
+            .metadata()
+            .map_err(|error| Error::file(root, "look at", error))?;
+        hand_over(&staging, &owner)?;
+        hand_over(&root.join("lock"), &owner)?;
+    }
+    let done = match read {
+        Ok(manifest) => takeover::commit(root).map(|replaced| Restored { manifest, replaced }),
+        Err(error) => Err(error),
+    };
+    // Where it was decided for it has another name by now.
+    let _ = std::fs::remove_dir_all(&staging);
+    done
+}
+
+/// Reads and checks.
+async fn take(backup: &Path, staging: &Path, now: Moment) -> Result<Manifest> {
+    let new = staging.join(NEW);
+    for directory in [staging, &new] {
+        DirBuilder::new()
+            .mode(0o700)
+            .create(directory)
+            .map_err(|error| Error::file(directory, "make the directory", error))?;
+    }
+    let manifest = archive::read(backup, &new)?;
+    if Identity::load_from(&new)?.instance_id() != manifest.instance {
+        let reason = "names another instance than the backup holds";
+        return Err(Error::new(Kind::Malformed, manifest::NAME, reason));
+    }
+    if manifest.holds("authority") {
+        Authority::load_or_create(&new, now)?;
+    }
+    Database::verify(&new.join(DATABASE)).await?;
+    note(&new, &manifest, now).await?;
+    file::replace_durably(&new, manifest::NAME, &manifest.bytes()?)?;
+    file::sync_directory(staging)?;
+    Ok(manifest)
+}
+
+/// Gives what the superuser restored to the user whose state directory it is: its service could not read it otherwise.
+fn hand_over(path: &Path, to: &Metadata) -> Result<()> {
+    let failed = |error| Error::file(path, "change the owner", error);
+    let own = path.symlink_metadata().map_err(failed)?;
+    if (own.uid(), own.gid()) != (to.uid(), to.gid()) {
+        lchown(path, Some(to.uid()), Some(to.gid())).map_err(failed)?;
+    }
+    if own.is_dir() {
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            hand_over(&entry.map_err(failed)?.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes down in the new state that it is a restored one: a server's nodes may have gone on meanwhile.
+async fn note(new: &Path, manifest: &Manifest, now: Moment) -> Result<()> {
+    let database = Database::open(new).await?;
+    let mut db = database.begin().await?;
+    if manifest.holds("authority") {
+        node::expect_ahead(&mut db, now).await?;
+    }
+    let deed = Deed {
+        actor: "vcc restore",
+        tenant: None,
+        action: "state.restore",
+        object: &manifest.instance.to_string(),
+        outcome: "done",
+    };
+    audit::record(&mut db, deed, now).await?;
+    db.commit().await?;
+    database.close().await;
+    let left = ["vcc.db-wal", "vcc.db-shm"].map(|name| new.join(name));
+    match left.iter().find(|path| path.exists()) {
+        Some(path) => Err(Error::new(
+            Kind::Database,
+            path.display().to_string(),
+            "was not closed",
+        )),
+        None => Ok(()),
+    }
+}
