@@ -16,6 +16,7 @@ pub mod display;
 pub mod environment;
 pub mod event;
 pub mod factory_reset;
+pub mod journal;
 pub mod kept_network;
 pub mod last_start;
 pub mod menu;
@@ -40,10 +41,12 @@ use std::thread;
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
+use crate::clock::Clock;
 use crate::log;
 use crate::product::{PROGRAM_VERSION, Product};
 use cmdline::Cmdline;
 use event::{Event, QUEUE};
+use journal::Journal;
 use supervisor::Supervisor;
 
 /// Whether this process is an appliance's PID 1. In a container the service may have that number under its own name.
@@ -57,8 +60,14 @@ pub fn is_called() -> bool {
 pub fn run() -> ! {
     report_panics();
     let failures = mounts::early();
-    if let Err(error) = console::start() {
+    let journal = Journal::start(Clock::System);
+    let no_journal = journal.as_ref().err().map(ToString::to_string);
+    let journal = journal.ok();
+    if let Err(error) = console::start(journal.clone()) {
         log::error(format_args!("console: {error}"));
+    }
+    if let Some(error) = no_journal {
+        log::error(format_args!("the log is not kept: {error}"));
     }
     for failure in failures {
         log::error(failure.chain());
@@ -77,7 +86,7 @@ pub fn run() -> ! {
     start_threads(&sender);
 
     terminal::start(&sender);
-    Supervisor::new(events, sender, cmdline, product).run()
+    Supervisor::new(events, sender, cmdline, product, journal).run()
 }
 
 fn start_threads(events: &SyncSender<Event>) {

@@ -8,6 +8,7 @@
 //! DIR/clock                           seconds since 1970 when an appliance last told, in decimal
 //! DIR/last-start.json                 what an appliance was last time, by PID 1
 //! DIR/identity/{instance-id,key.pem,cert.pem}
+//! DIR/logs/                           an appliance's log, by PID 1
 //! DIR/replaced-TIME/                  what a restore replaced
 //! ```
 //!

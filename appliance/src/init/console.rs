@@ -34,6 +34,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::journal::Journal;
 use crate::check::{Check, Outcome};
 use crate::log;
 use crate::machine::{Beat, Machine};
@@ -46,28 +47,31 @@ const PATIENCE: Timespec = Timespec {
 };
 const WIDTH: usize = 78;
 
-/// Turns standard error into the pipe to all consoles.
+/// Turns standard error into the pipe to all consoles and to the log.
 ///
 /// # Errors
 /// What the system says; standard error then stays what the kernel made it, the last console of its command line.
-pub fn start() -> std::io::Result<()> {
+pub fn start(journal: Option<Journal>) -> std::io::Result<()> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
     // Writers drop what a full pipe does not take: nobody waits for a console.
     fcntl_setfl(&write, OFlags::NONBLOCK)?;
     let consoles = consoles();
     thread::Builder::new()
         .name("console".to_owned())
-        .spawn(move || copy(&read, consoles))?;
+        .spawn(move || copy(&read, consoles, journal.as_ref()))?;
     rustix::stdio::dup2_stderr(&write)?;
     Ok(())
 }
 
-fn copy(from: &OwnedFd, mut consoles: Vec<File>) {
+fn copy(from: &OwnedFd, mut consoles: Vec<File>, journal: Option<&Journal>) {
     let mut buffer = [0; log::LIMIT];
     loop {
         match rustix::io::read(from, &mut buffer) {
             Ok(0) => return,
             Ok(length) => {
+                if let Some(journal) = journal {
+                    journal.tell(&buffer[..length]);
+                }
                 for console in &mut consoles {
                     put(console, &buffer[..length]);
                 }

@@ -8,6 +8,7 @@ use rustix::process::{Signal, kill_process};
 
 use super::child::Service;
 use super::event::Event;
+use super::journal::Journal;
 use super::power::Power;
 use super::watchdog::Watchdogs;
 use super::{reaper, state};
@@ -21,7 +22,13 @@ const KILLED: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(50);
 
 /// Stops the machine. The watchdogs guard the way down as well, and are closed last.
-pub fn stop(power: Power, service: &mut Service, events: &Receiver<Event>, mut watchdogs: Watchdogs) -> ! {
+pub fn stop(
+    power: Power,
+    service: &mut Service,
+    events: &Receiver<Event>,
+    mut watchdogs: Watchdogs,
+    journal: Option<&Journal>,
+) -> ! {
     log::info(format_args!("power action={}", power.as_str()));
     service.signal(Signal::TERM);
     wait(service, events, &mut watchdogs, GRACE);
@@ -31,6 +38,10 @@ pub fn stop(power: Power, service: &mut Service, events: &Receiver<Event>, mut w
         wait(service, events, &mut watchdogs, KILLED);
     }
     kill_all(&mut watchdogs);
+    // A file that is open would keep the disk from being unmounted.
+    if let Some(journal) = journal {
+        journal.close();
+    }
     rustix::fs::sync();
     watchdogs.feed();
     match state::release() {

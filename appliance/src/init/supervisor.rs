@@ -22,6 +22,7 @@ use super::devices::Arrival;
 use super::display::Display;
 use super::environment::{self, Findings, Settings};
 use super::event::Event;
+use super::journal::Journal;
 use super::kept_network::{self, Kept};
 use super::last_start::LastStart;
 use super::network::Network;
@@ -54,6 +55,8 @@ pub struct Supervisor {
     sender: SyncSender<Event>,
     cmdline: Cmdline,
     product: Product,
+    /// The log on the state disk.
+    journal: Option<Journal>,
     began: Instant,
     modules: Option<Check>,
     environment: Environment,
@@ -106,6 +109,7 @@ impl Supervisor {
         sender: SyncSender<Event>,
         cmdline: Cmdline,
         product: Product,
+        journal: Option<Journal>,
     ) -> Self {
         let now = Instant::now();
         let (network, network_failure) = match Network::start(sender.clone()) {
@@ -125,6 +129,7 @@ impl Supervisor {
             sender,
             cmdline,
             product,
+            journal,
             began: now,
             modules: None,
             environment: Environment::Unread,
@@ -162,7 +167,13 @@ impl Supervisor {
                 self.take(event);
             }
         };
-        shutdown::stop(power, &mut self.service, &self.events, self.watchdogs)
+        shutdown::stop(
+            power,
+            &mut self.service,
+            &self.events,
+            self.watchdogs,
+            self.journal.as_ref(),
+        )
     }
 
     /// How long nothing has to be done.
@@ -378,6 +389,9 @@ impl Supervisor {
                 self.state.check = Some(check);
             }
             Search::Mounted(mounted) => {
+                if let Some(journal) = &self.journal {
+                    journal.mounted(Path::new(state::MOUNT_POINT));
+                }
                 self.state.disk = machine::StateDisk {
                     mounted: true,
                     device: Some(mounted.device),
