@@ -51,6 +51,8 @@ pub const NETWORK_SETTINGS: &str = "network-settings";
 pub const ENVIRONMENT: &str = "environment";
 /// The time.
 pub const CLOCK: &str = "clock";
+/// Forwarding the log.
+pub const SYSLOG: &str = "syslog";
 /// The kernel's drivers.
 pub const MODULES: &str = "modules";
 /// The service process itself, as PID 1 sees it.

@@ -12,6 +12,7 @@
 //!     state: "/var/lib/vcc".into(),
 //!     listen: "127.0.0.1:8443".parse()?,
 //!     machine: None,
+//!     log: None,
 //!     heartbeat: None,
 //!     fault: None,
 //! })?;
@@ -35,6 +36,7 @@
 //! | [`endpoint`], [`resolver`] | where others are reached; names to addresses |
 //! | [`database`], [`clock`] | what is kept in tables; what time it is |
 //! | [`timekeeping`] | whether that is right, and setting it where it is the machine's own |
+//! | [`syslog`] | the log, forwarded to a syslog server |
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
 //! | [`backup`] | all of that in one file, and back |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
@@ -83,6 +85,7 @@ pub mod setup;
 pub mod store;
 pub mod support;
 mod sys;
+pub mod syslog;
 pub mod task;
 pub mod tenant;
 pub mod timekeeping;

@@ -7,6 +7,11 @@
 use std::fmt;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use tokio::sync::broadcast;
+
+use crate::clock::{Clock, Moment};
 
 /// The longest line in bytes: POSIX promises that a pipe takes `PIPE_BUF` (4096) bytes whole or not at all.
 pub const LIMIT: usize = 4096;
@@ -15,6 +20,39 @@ const CUT: &str = "...";
 
 /// Whether only warnings and errors are told.
 static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Lines that wait for whoever follows the log; of more the oldest are dropped.
+const QUEUE: usize = 512;
+
+/// Whether what this process tells comes back to it by [`relay`].
+static IS_RELAYED: AtomicBool = AtomicBool::new(false);
+
+static LINES: LazyLock<broadcast::Sender<Line>> = LazyLock::new(|| broadcast::Sender::new(QUEUE));
+
+/// A line of the log.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// When it was told.
+    pub at: Moment,
+    /// `vcc: ` and what was told, without control characters.
+    pub text: Arc<str>,
+}
+
+/// Follows what is told from now on. Whoever is too slow is told how many lines it missed.
+pub fn follow() -> broadcast::Receiver<Line> {
+    LINES.subscribe()
+}
+
+/// All lines come by [`relay`] from now on, those of this process too.
+pub fn be_relayed() {
+    IS_RELAYED.store(true, Ordering::Relaxed);
+}
+
+/// Gives a line of all that share the consoles to those who follow.
+pub fn relay(line: Line) {
+    // Nobody may follow.
+    let _ = LINES.send(line);
+}
 
 /// Tells warnings and errors alone from now on: for a program that tells the rest itself.
 pub fn be_quiet() {
@@ -61,6 +99,17 @@ fn emit(level: &str, message: &dyn fmt::Display) {
     let text = line(level, &message.to_string());
     // Nothing can be done for a line that nobody can read.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    if !IS_RELAYED.load(Ordering::Relaxed) && LINES.receiver_count() > 0 && !is_secret(&text) {
+        relay(Line {
+            at: Clock::System.now(),
+            text: text.trim_end_matches('\n').into(),
+        });
+    }
+}
+
+/// Whether a line is for people in front of the machine alone.
+pub fn is_secret(line: &str) -> bool {
+    line.contains("set-up code=")
 }
 
 /// `vcc: LEVELMESSAGE` with every control character escaped, cut to [`LIMIT`] bytes, ending in a newline.

@@ -18,6 +18,7 @@ use crate::file;
 use crate::hostname::Hostname;
 use crate::product::Product;
 use crate::proposal::Proposal;
+use crate::syslog::Collector;
 
 /// Where PID 1 keeps the report.
 pub const PATH: &str = "/run/vcc/machine.json";
@@ -57,6 +58,9 @@ pub struct Machine {
     /// Time servers, from properties or DHCP.
     #[serde(default)]
     pub ntp_servers: Vec<Endpoint>,
+    /// Where the log is forwarded to, from a property.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syslog: Option<Collector>,
     /// Whom it is meant to be enrolled with, from properties.
     #[serde(default)]
     pub proposal: Proposal,

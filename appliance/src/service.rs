@@ -4,6 +4,7 @@
 //! directory that cannot be used does not keep it from answering: it then lives on an identity in memory, and
 //! `/readyz` says why.
 
+mod console_log;
 mod context;
 mod fault;
 mod ground;
@@ -26,6 +27,7 @@ pub use running::Running;
 use crate::error::{Error, Kind, Result};
 use crate::log;
 use crate::role::Role;
+use console_log::ConsoleLog;
 use heartbeat::Heartbeat;
 
 /// How to run the service.
@@ -39,6 +41,8 @@ pub struct Options {
     pub listen: Listen,
     /// PID 1's report, in an appliance.
     pub machine: Option<PathBuf>,
+    /// The descriptor, open for reading, that gives what all that share the consoles print.
+    pub log: Option<i32>,
     /// The descriptor, open for writing, that takes a beat every five seconds.
     pub heartbeat: Option<i32>,
     /// A failure to make on purpose.
@@ -69,7 +73,11 @@ pub(crate) fn runtime() -> Result<Runtime> {
 
 async fn serve(options: &Options) -> Result<()> {
     let heartbeat = options.heartbeat.map(Heartbeat::open).transpose()?;
+    let console = options.log.map(ConsoleLog::open).transpose()?;
     let running = Running::start(options).await?;
+    if let Some(console) = console {
+        tokio::spawn(console.relay());
+    }
     if let Some(fault) = options.fault {
         tokio::spawn(fault.strike());
     }

@@ -517,7 +517,7 @@ fn inspect_says_what_the_package_holds() {
         .map(|property| property["key"].as_str().unwrap())
         .collect();
     let network = [
-        "ip", "gateway", "ip6", "gateway6", "dns", "routes", "mtu", "vlan", "ntp",
+        "ip", "gateway", "ip6", "gateway6", "dns", "routes", "mtu", "vlan", "ntp", "syslog",
     ];
     assert_eq!(
         keys,

@@ -37,6 +37,7 @@ fn registry(context: &Context) -> Registry {
     supervisor(&mut registry, context);
     machine(&mut registry, &view);
     clock(&mut registry, context);
+    syslog(&mut registry, context);
     connections(&mut registry, context);
     registry.register(
         "vcc_check_status",
@@ -132,6 +133,23 @@ fn clock(registry: &mut Registry, context: &Context) {
             ConstGauge::new(last.at.unix_timestamp()),
         );
     }
+}
+
+fn syslog(registry: &mut Registry, context: &Context) {
+    let status = context.forwarding().status();
+    if !status.is_wanted() {
+        return;
+    }
+    registry.register(
+        "vcc_syslog_messages",
+        "Messages sent to the syslog server",
+        ConstCounter::new(status.sent),
+    );
+    registry.register(
+        "vcc_syslog_messages_dropped",
+        "Messages dropped because the syslog server took too few",
+        ConstCounter::new(status.dropped),
+    );
 }
 
 fn connections(registry: &mut Registry, context: &Context) {

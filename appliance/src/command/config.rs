@@ -82,9 +82,11 @@ Examples:
   vcc config set cloud:east notice='In maintenance until 10:00'
   vcc config set node:node-a --unset notice --version 3
   vcc config status
+  vcc config set all syslog=tcp://collector.example.com:601
   vcc config show own
 
-Settings: notice (a line for whoever comes by) and ntp (time servers, separated by commas; none asks none).";
+Settings: notice (a line for whoever comes by), ntp (time servers, separated by commas; none asks none) and syslog (a server that
+the log is forwarded to; none forwards it nowhere).";
 
 /// Of pages: a version holds all settings.
 const PAGE: usize = 100;

@@ -34,6 +34,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(i32).range(0..))]
     heartbeat_fd: Option<i32>,
 
+    /// Read what PID 1 and the service print from this file descriptor, and forward that.
+    #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(i32).range(0..))]
+    log_fd: Option<i32>,
+
     /// Fail on purpose, for tests: wedge-after=SECONDS or exit-after=SECONDS.
     #[arg(long, value_name = "FAULT", hide_short_help = true)]
     fault: Option<Fault>,
@@ -46,6 +50,7 @@ impl Arguments {
             state: self.state,
             listen: self.listen,
             machine: self.machine,
+            log: self.log_fd,
             heartbeat: self.heartbeat_fd,
             fault: self.fault,
         };

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::digest::{hex, sha256};
 use crate::endpoint::Endpoint;
+use crate::syslog::Collector;
 use crate::timekeeping::NTP_PORT;
 
 const NOTICE: usize = 500;
@@ -23,6 +24,11 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 8)]
     pub ntp: Option<Vec<String>>,
+    /// Server that the log is forwarded to (RFC 5424): `udp://HOST[:PORT]`, port 514, or `tcp://HOST[:PORT]`, port 601. An empty
+    /// one forwards it nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 300)]
+    pub syslog: Option<String>,
 }
 
 /// A setting that is in effect otherwise than it is wanted.
@@ -51,6 +57,11 @@ impl Settings {
                 "notice has {NOTICE} characters at most, and no control characters"
             ));
         }
+        if let Some(syslog) = self.syslog.as_ref().filter(|syslog| !syslog.is_empty())
+            && let Err(reason) = syslog.parse::<Collector>()
+        {
+            return Err(format!("syslog: {reason}"));
+        }
         let servers = self.ntp.as_deref().unwrap_or_default();
         if servers.len() > SERVERS {
             return Err(format!("ntp has {SERVERS} servers at most"));
@@ -74,12 +85,19 @@ impl Settings {
         )
     }
 
+    /// Where the log is forwarded to; nothing leaves it to the appliance.
+    pub fn syslog_server(&self) -> Option<Option<Collector>> {
+        // It was read before it was kept.
+        self.syslog.as_ref().map(|text| text.parse().ok())
+    }
+
     /// These, and where they say nothing, the others.
     #[must_use]
     pub fn or(self, wider: Self) -> Self {
         Self {
             notice: self.notice.or(wider.notice),
             ntp: self.ntp.or(wider.ntp),
+            syslog: self.syslog.or(wider.syslog),
         }
     }
 
@@ -124,10 +142,11 @@ mod tests {
         let wide = Settings {
             notice: Some("all".to_owned()),
             ntp: Some(vec!["192.0.2.1".to_owned()]),
+            syslog: None,
         };
         let narrow = Settings {
             notice: Some("one".to_owned()),
-            ntp: None,
+            ..Settings::default()
         };
         let both = narrow.clone().or(wide.clone());
         assert_eq!((&both.notice, &both.ntp), (&narrow.notice, &wide.ntp));
@@ -144,7 +163,7 @@ mod tests {
     fn values_that_cannot_hold_are_refused() {
         let notice = |text: &str| Settings {
             notice: Some(text.to_owned()),
-            ntp: None,
+            ..Settings::default()
         };
         assert!(notice("in maintenance until 10").check().is_ok());
         assert!(notice(&"ä".repeat(500)).check().is_ok());
@@ -152,9 +171,15 @@ mod tests {
             assert!(notice(wrong).check().is_err(), "{wrong:?}");
         }
         let ntp = |hosts: &[&str]| Settings {
-            notice: None,
             ntp: Some(hosts.iter().map(|&host| host.to_owned()).collect()),
+            ..Settings::default()
         };
+        let syslog = |text: &str| Settings {
+            syslog: Some(text.to_owned()),
+            ..Settings::default()
+        };
+        assert!(syslog("").check().is_ok() && syslog("tcp://collector.example").check().is_ok());
+        assert!(syslog("collector.example").check().is_err());
         assert!(ntp(&["pool.example.org", "[2001:db8::1]:123"]).check().is_ok());
         assert!(
             ntp(&[""]).check().is_err() && ntp(&["a b"]).check().is_err() && ntp(&["a"; 9]).check().is_err()

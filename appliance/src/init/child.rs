@@ -9,11 +9,13 @@ use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::event::Event;
+use super::journal::Journal;
 use super::reaper::Ended;
 use super::state;
 use crate::error::{Error, Kind, Result};
@@ -46,6 +48,8 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Service {
     events: SyncSender<Event>,
+    /// Whose lines it may forward.
+    journal: Option<Journal>,
     running: Option<Running>,
     /// How many were started.
     number: u64,
@@ -66,9 +70,10 @@ struct Running {
 
 impl Service {
     /// Not running yet.
-    pub fn new(events: SyncSender<Event>, now: Instant) -> Self {
+    pub fn new(events: SyncSender<Event>, journal: Option<Journal>, now: Instant) -> Self {
         Self {
             events,
+            journal,
             running: None,
             number: 0,
             deaths: 0,
@@ -103,7 +108,7 @@ impl Service {
             return;
         }
         self.number += 1;
-        match spawn(self.number, plan, &self.events) {
+        match spawn(self.number, plan, &self.events, self.journal.as_ref()) {
             Ok(pid) => {
                 self.running = Some(Running {
                     pid,
@@ -168,11 +173,15 @@ impl Service {
     }
 }
 
-fn spawn(number: u64, plan: Plan, events: &SyncSender<Event>) -> Result<Pid> {
+fn spawn(number: u64, plan: Plan, events: &SyncSender<Event>, journal: Option<&Journal>) -> Result<Pid> {
     let failed = |e| Error::new(Kind::Io, "service", "cannot be started").because(e);
     let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
-    // The one descriptor that the service is to have beside the standard ones.
-    fcntl_setfd(&write, FdFlags::empty()).map_err(|e| failed(e.into()))?;
+    let (log, told) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
+    fcntl_setfl(&told, OFlags::NONBLOCK).map_err(|e| failed(e.into()))?;
+    // The two descriptors that the service is to have beside the standard ones.
+    for inherited in [&write, &log] {
+        fcntl_setfd(inherited, FdFlags::empty()).map_err(|e| failed(e.into()))?;
+    }
     let mut command = Command::new(PROGRAM);
     command
         .arg0("vcc")
@@ -181,6 +190,7 @@ fn spawn(number: u64, plan: Plan, events: &SyncSender<Event>) -> Result<Pid> {
         .args(["--listen", LISTEN])
         .args(["--machine", machine::PATH])
         .arg(format!("--heartbeat-fd={}", write.as_raw_fd()))
+        .args(journal.map(|_| format!("--log-fd={}", log.as_raw_fd())))
         .args(plan.fault.map(|fault| format!("--fault={fault}")))
         .env_clear()
         .current_dir("/")
@@ -189,6 +199,9 @@ fn spawn(number: u64, plan: Plan, events: &SyncSender<Event>) -> Result<Pid> {
     listen(number, read, events.clone()).map_err(failed)?;
     // Its end is noticed by the reaper, whoever the dead process is.
     let child = command.spawn().map_err(failed)?;
+    if let Some(journal) = journal {
+        journal.follow(told);
+    }
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     pid.ok_or_else(|| Error::new(Kind::Io, "service", "has no process id"))
 }
@@ -223,7 +236,7 @@ mod tests {
 
     fn running(now: Instant) -> Service {
         let (events, _) = std::sync::mpsc::sync_channel(1);
-        let mut service = Service::new(events, now);
+        let mut service = Service::new(events, None, now);
         service.number = 1;
         service.running = Some(Running {
             // No process has this number: the kernel's ceiling is 2^22.
@@ -251,7 +264,7 @@ mod tests {
     fn a_service_that_does_not_run_is_not_wedged() {
         let (events, _) = std::sync::mpsc::sync_channel(1);
         let now = Instant::now();
-        let service = Service::new(events, now);
+        let service = Service::new(events, None, now);
         assert!(!service.is_wedged(now + Duration::from_secs(3600)));
     }
 

@@ -1,7 +1,8 @@
 //! The log that outlasts the machine's start: what PID 1 and the service print, kept in `logs` on the state disk.
 //!
 //! ```text
-//! pipe of all consoles ─► backlog in memory ─► STATE/logs/vcc.log, vcc.log.1 .. vcc.log.7, a mebibyte each
+//! pipe of all consoles ─┬► backlog in memory ─► STATE/logs/vcc.log, vcc.log.1 .. vcc.log.7, a mebibyte each
+//!                       └► backlog in memory ─► pipe to the service, which may forward it
 //! ```
 //!
 //! Each line begins with the time in UTC. It goes to the disk at once and is made durable within seconds. Nobody waits for any
@@ -11,6 +12,9 @@ mod backlog;
 mod files;
 mod lines;
 
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
+use crate::log::LIMIT;
 use backlog::Backlog;
 use files::Files;
 use lines::Lines;
@@ -27,6 +32,10 @@ use lines::Lines;
 const QUEUE: usize = 64;
 /// Bytes that wait for the disk.
 const BACKLOG: usize = 256 << 10;
+/// Bytes that wait for the service.
+const UNHEARD: usize = 64 << 10;
+/// Until a service that reads too slowly is told more.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long lines may be in the kernel's hands alone.
 const SYNC: Duration = Duration::from_secs(3);
 /// Between two tries to write to a disk that doesn't take it.
@@ -45,6 +54,8 @@ pub struct Journal {
 enum News {
     Text(Vec<u8>),
     Mounted(PathBuf),
+    /// A pipe that doesn't block, in the place of the one before.
+    Follower(OwnedFd),
     /// The last that comes; its sender is dropped when the files are closed.
     Close(SyncSender<()>),
 }
@@ -61,6 +72,9 @@ impl Journal {
             clock,
             lines: Lines::default(),
             backlog: Backlog::new(BACKLOG),
+            follower: None,
+            unheard: Backlog::new(UNHEARD),
+            tell_at: None,
             lost: Arc::clone(&lost),
             files: None,
             sync_at: None,
@@ -84,6 +98,12 @@ impl Journal {
     pub fn mounted(&self, state: &Path) {
         // Before this the thread waits for no disk.
         let _ = self.news.send(News::Mounted(state.to_owned()));
+    }
+
+    /// Gives what is printed from now on, and what no follower heard before, to the reader of a pipe that doesn't block.
+    pub fn follow(&self, pipe: OwnedFd) {
+        // A thread that waits for a disk has no room: the next start of the service tries again.
+        let _ = self.news.try_send(News::Follower(pipe));
     }
 
     /// Writes what there is and closes the files, so that the disk can be unmounted; gives up on one that is stuck.
@@ -112,18 +132,25 @@ struct Keeper {
     sync_at: Option<Instant>,
     /// When the disk is tried again.
     retry_at: Option<Instant>,
+    follower: Option<File>,
+    /// What no follower has heard.
+    unheard: Backlog,
+    /// When the follower is told the rest.
+    tell_at: Option<Instant>,
 }
 
 impl Keeper {
     fn run(mut self, news: &Receiver<News>) {
         loop {
-            let due = self.sync_at.into_iter().chain(self.retry_at).min();
+            let times = [self.sync_at, self.retry_at, self.tell_at];
+            let due = times.into_iter().flatten().min();
             let wait = due.map_or(Duration::from_secs(3600), |due| {
                 due.saturating_duration_since(Instant::now())
             });
             match news.recv_timeout(wait) {
                 Ok(News::Text(text)) => self.take(&text),
                 Ok(News::Mounted(state)) => self.files = Some(Files::of(&state)),
+                Ok(News::Follower(pipe)) => self.follower = Some(File::from(pipe)),
                 Ok(News::Close(_closed)) => {
                     self.retry_at = None;
                     self.write();
@@ -137,6 +164,7 @@ impl Keeper {
             if self.retry_at.is_some_and(|at| now >= at) {
                 self.retry_at = None;
             }
+            self.tell();
             self.write();
             if self.sync_at.is_some_and(|at| now >= at) {
                 self.sync();
@@ -147,7 +175,30 @@ impl Keeper {
     fn take(&mut self, text: &[u8]) {
         let now = self.clock.now();
         for line in self.lines.take(text) {
-            self.backlog.push(format!("{now} {line}\n"));
+            let line = format!("{now} {line}\n");
+            self.unheard.push(line.clone());
+            self.backlog.push(line);
+        }
+    }
+
+    /// Tells the follower what it takes.
+    fn tell(&mut self) {
+        self.tell_at = None;
+        while let (Some(follower), Some(line)) = (&mut self.follower, self.unheard.next(self.clock.now())) {
+            // A pipe takes so much whole or not at all.
+            let mut piece = line.trim_end().to_owned();
+            piece.truncate(piece.floor_char_boundary(LIMIT - 1));
+            piece.push('\n');
+            match follower.write(piece.as_bytes()) {
+                Ok(_) => self.unheard.done(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.tell_at = Some(Instant::now() + AGAIN);
+                    return;
+                }
+                // It has died. The next one hears it.
+                Err(_) => self.follower = None,
+            }
         }
     }
 
@@ -156,25 +207,14 @@ impl Keeper {
         let Some(files) = self.files.as_mut().filter(|_| self.retry_at.is_none()) else {
             return;
         };
-        while let Some(line) = self.backlog.first() {
-            let lost = self.backlog.lost();
-            let written = match lost {
-                0 => files.append(line),
-                lost => files.append(&format!(
-                    "{} vcc: warning: {lost} lines of the log are lost\n",
-                    self.clock.now()
-                )),
-            };
-            if written.is_err() {
+        while let Some(line) = self.backlog.next(self.clock.now()) {
+            if files.append(&line).is_err() {
                 // To say so would be a line more. `/readyz` tells what is wrong with the disk.
                 self.retry_at = Some(Instant::now() + RETRY);
                 return;
             }
             self.sync_at = self.sync_at.or(Some(Instant::now() + SYNC));
-            match lost {
-                0 => drop(self.backlog.pop()),
-                _ => self.backlog.lost_is_told(),
-            }
+            self.backlog.done();
         }
     }
 
@@ -224,6 +264,31 @@ mod tests {
         journal.tell(b"vcc: state unmounted\n");
         journal.close();
         assert_eq!(kept(state.path()), text);
+    }
+
+    #[test]
+    fn who_follows_hears_what_was_told_before_and_the_next_one_what_that_missed() {
+        use rustix::pipe::{PipeFlags, pipe_with};
+        use std::io::{BufRead as _, BufReader};
+
+        let journal = Journal::start(Clock::standing(Moment(0))).unwrap();
+        journal.tell(b"vcc: one\n");
+        for words in [&["one", "two"][..], &["three", "four"]] {
+            let (read, write) = pipe_with(PipeFlags::NONBLOCK).unwrap();
+            journal.follow(write);
+            journal.tell(format!("vcc: {}\n", words[1]).as_bytes());
+            rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::empty()).unwrap();
+            let mut lines = BufReader::new(File::from(read)).lines();
+            for word in words {
+                assert_eq!(
+                    lines.next().unwrap().unwrap(),
+                    format!("1970-01-01T00:00:00Z vcc: {word}")
+                );
+            }
+            // Without its reader.
+            drop(lines);
+            journal.tell(b"vcc: three\n");
+        }
     }
 
     #[test]

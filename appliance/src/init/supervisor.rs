@@ -124,7 +124,7 @@ impl Supervisor {
             }
         };
         Self {
-            service: Service::new(sender.clone(), now),
+            service: Service::new(sender.clone(), journal.clone(), now),
             events,
             sender,
             cmdline,
@@ -453,12 +453,13 @@ impl Supervisor {
         checks.extend(network.map(Network::check).or(self.network_failure.clone()));
         checks.extend(self.state.network.check.clone());
         let (mut name_servers, mut ntp_servers) = (Vec::new(), Vec::new());
-        let mut proposal = Proposal::default();
+        let (mut proposal, mut syslog) = (Proposal::default(), None);
         if let Environment::Known(findings) = &self.environment {
             checks.push(findings.check.clone());
             name_servers.clone_from(&self.addressing(&findings.settings).name_servers);
             ntp_servers.clone_from(&findings.settings.ntp_servers);
             proposal.clone_from(&findings.settings.proposal);
+            syslog.clone_from(&findings.settings.syslog);
         } else {
             checks.push(Check::fail(
                 check::ENVIRONMENT,
@@ -487,6 +488,7 @@ impl Supervisor {
             addresses: network.map(Network::addresses).unwrap_or_default(),
             name_servers,
             ntp_servers,
+            syslog,
             proposal,
             own_clock: true,
             state: self.state.disk.clone(),

@@ -116,6 +116,11 @@ fn fields(visitor: &Visitor, scope: &str, version: &Value, settings: &Value) -> 
                 small { "Names or addresses, one a line. Empty: as the machine has it." }
             }
             label.check { input type="checkbox" name="asks-none" value="yes" checked[asks_none]; "Ask no time server at all" }
+            label {
+                "Syslog server"
+                input name="syslog" value=(text(&settings["syslog"])) maxlength="300" spellcheck="false";
+                small { "udp://HOST[:PORT] or tcp://HOST[:PORT]. Empty: as the machine has it." }
+            }
             @if visitor.may(Right::WriteConfiguration) { button.main { "Save" } }
         }
     }
@@ -159,6 +164,12 @@ fn settings(form: &Form) -> Value {
     let mut settings = serde_json::from_str::<Map<String, Value>>(form.exact("settings")).unwrap_or_default();
     settings.remove("notice");
     settings.remove("ntp");
+    if let Some(server) = form.filled("syslog") {
+        settings.insert("syslog".to_owned(), json!(server));
+    } else if settings.get("syslog") != Some(&json!("")) {
+        // A form has no way to say that none is wanted, and leaves it where that was said.
+        settings.remove("syslog");
+    }
     if let Some(notice) = form.filled("notice") {
         settings.insert("notice".to_owned(), json!(notice));
     }

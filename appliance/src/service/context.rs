@@ -22,6 +22,7 @@ use crate::recovery;
 use crate::resolver::Resolver;
 use crate::role::Role;
 use crate::store::{Boot, Space, Store};
+use crate::syslog::Forwarding;
 use crate::timekeeping::{Timekeeping, floor};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -55,6 +56,7 @@ pub struct Context {
     connections: Arc<Connections>,
     requests: Requests,
     timekeeping: Timekeeping,
+    forwarding: Forwarding,
     started: Instant,
     /// The kernel's identifier of this boot.
     boot_id: Option<Uuid>,
@@ -116,6 +118,7 @@ impl Context {
             connections: Arc::default(),
             requests: Requests::default(),
             timekeeping: Timekeeping::default(),
+            forwarding: Forwarding::default(),
             started: Instant::now(),
             boot_id: std::fs::read_to_string(BOOT_ID)
                 .ok()
@@ -266,6 +269,11 @@ impl Context {
         &self.timekeeping
     }
 
+    /// How forwarding the log stands.
+    pub fn forwarding(&self) -> &Forwarding {
+        &self.forwarding
+    }
+
     /// What makes addresses of names here.
     pub fn resolver(&self) -> Resolver {
         self.machine
@@ -313,6 +321,9 @@ impl Context {
             check::merge(&mut own, check);
         }
         check::merge(&mut own, self.clock_check());
+        if let Some(check) = self.forwarding.status().check() {
+            check::merge(&mut own, check);
+        }
         for check in own {
             check::merge(&mut checks, check);
         }
@@ -331,6 +342,9 @@ impl Context {
             check::merge(&mut checks, store.check());
         }
         check::merge(&mut checks, self.clock_check());
+        if let Some(check) = self.forwarding.status().check() {
+            check::merge(&mut checks, check);
+        }
         Beat {
             fingerprint: self.identity.fingerprint().to_string(),
             ephemeral: self.identity.is_ephemeral(),

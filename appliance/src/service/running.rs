@@ -50,7 +50,10 @@ impl Running {
         let listener = options.listen.bind()?;
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(server.serve(listener.socket, stopped));
-        let mut works = vec![tokio::spawn(crate::timekeeping::run(Arc::clone(&context)))];
+        let mut works = vec![
+            tokio::spawn(crate::timekeeping::run(Arc::clone(&context))),
+            tokio::spawn(crate::syslog::start(Arc::clone(&context))),
+        ];
         if context.role() != Role::Server {
             works.push(tokio::spawn(crate::enrolment::follow(Arc::clone(&context))));
         }

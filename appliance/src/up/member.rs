@@ -40,6 +40,7 @@ impl Member {
             state: folder.path().join(name),
             listen: Listen::from(at),
             machine: None,
+            log: None,
             heartbeat: None,
             fault: None,
         };

@@ -6,6 +6,7 @@ use crate::hostname::Hostname;
 use crate::property::Reader;
 use crate::proposal::Proposal;
 use crate::role::Role;
+use crate::syslog::Collector;
 use crate::timekeeping::NTP_PORT;
 
 /// What the machine is to be.
@@ -21,6 +22,8 @@ pub struct Settings {
     pub proposal: Proposal,
     /// `ntp`.
     pub ntp_servers: Vec<Endpoint>,
+    /// `syslog`.
+    pub syslog: Option<Collector>,
 }
 
 impl Settings {
@@ -37,6 +40,7 @@ impl Settings {
             ntp_servers: reader.list("ntp", &[',', ' ', ';'], MOST_SERVERS, |word| {
                 Endpoint::parse(word, NTP_PORT).map_err(str::to_owned)
             }),
+            syslog: reader.parsed("syslog"),
         };
         (settings, reader.finish())
     }
@@ -62,6 +66,7 @@ mod tests {
             ("gateway", "192.0.2.1"),
             ("dns", "192.0.2.2, 2001:db8::1"),
             ("ntp", "ntp.example.com,[2001:db8::2]:1123"),
+            ("syslog", "tcp://collector.example"),
         ]);
         assert_eq!(problems, Vec::<String>::new());
         assert_eq!(settings.role, Role::Sp);
@@ -70,6 +75,10 @@ mod tests {
         assert_eq!(settings.addressing.name_servers.len(), 2);
         let ntp: Vec<_> = settings.ntp_servers.iter().map(ToString::to_string).collect();
         assert_eq!(ntp, ["ntp.example.com:123", "[2001:db8::2]:1123"]);
+        assert_eq!(
+            settings.syslog.unwrap().to_string(),
+            "tcp://collector.example:601"
+        );
     }
 
     #[test]
@@ -87,9 +96,13 @@ mod tests {
             ("gateway", "x"),
             ("dns", "192.0.2.2 y"),
             ("ntp", "192.0.2.3 2001:db8::1"),
+            ("syslog", "collector.example"),
         ]);
         let keys: Vec<_> = problems.iter().filter_map(|p| p.split(':').next()).collect();
-        assert_eq!(keys, ["role", "hostname", "ip", "gateway", "dns", "ntp"]);
+        assert_eq!(
+            keys,
+            ["role", "hostname", "ip", "gateway", "dns", "ntp", "syslog"]
+        );
         assert_eq!(settings.addressing.name_servers.len(), 1);
     }
 }

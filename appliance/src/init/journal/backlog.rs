@@ -1,6 +1,9 @@
 //! Lines that wait for where they go to, the oldest of which are lost where that takes too long.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
+
+use crate::clock::Moment;
 
 /// Lines that wait.
 #[derive(Debug)]
@@ -30,11 +33,24 @@ impl Backlog {
         }
     }
 
-    pub(super) fn first(&self) -> Option<&str> {
-        self.lines.front().map(String::as_str)
+    /// What goes out next: that lines were lost, if any were, and then the oldest that is there.
+    pub(super) fn next(&self, now: Moment) -> Option<Cow<'_, str>> {
+        let line = self.lines.front()?;
+        Some(match self.lost {
+            0 => line.into(),
+            lost => format!("{now} vcc: warning: {lost} lines of the log are lost\n").into(),
+        })
     }
 
-    pub(super) fn pop(&mut self) -> Option<String> {
+    /// That is out.
+    pub(super) fn done(&mut self) {
+        match self.lost {
+            0 => drop(self.pop()),
+            _ => self.lost = 0,
+        }
+    }
+
+    fn pop(&mut self) -> Option<String> {
         let line = self.lines.pop_front()?;
         self.length -= line.len();
         Some(line)
@@ -43,16 +59,6 @@ impl Backlog {
     /// Counts lines that were lost before they came here.
     pub(super) fn lose(&mut self, lines: u64) {
         self.lost += lines;
-    }
-
-    /// How many were lost.
-    pub(super) fn lost(&self) -> u64 {
-        self.lost
-    }
-
-    /// That was told.
-    pub(super) fn lost_is_told(&mut self) {
-        self.lost = 0;
     }
 }
 
@@ -66,8 +72,16 @@ mod tests {
         for number in 0..1000 {
             backlog.push(format!("line {number:03}\n"));
         }
-        assert_eq!((backlog.lost(), backlog.first()), (989, Some("line 989\n")));
-        while backlog.pop().is_some() {}
-        assert_eq!((backlog.length, backlog.lost()), (0, 989));
+        let mut out = Vec::new();
+        while let Some(line) = backlog.next(Moment(0)) {
+            out.push(line.into_owned());
+            backlog.done();
+        }
+        assert_eq!(
+            out[0],
+            "1970-01-01T00:00:00Z vcc: warning: 989 lines of the log are lost\n"
+        );
+        assert_eq!((out.len(), out[1].as_str()), (12, "line 989\n"));
+        assert_eq!((backlog.length, backlog.lost), (0, 0));
     }
 }

@@ -1,6 +1,6 @@
 //! Lines out of the pieces that a pipe gives.
 
-use crate::log::LIMIT;
+use crate::log::{LIMIT, is_secret};
 
 /// Puts lines together.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl Lines {
 /// What is shown to people in front of the machine is no event; and a code that is shown is for them alone.
 fn is_kept(line: &str) -> bool {
     let is_shown = line.is_empty() || line.starts_with("  ") || line.starts_with("----");
-    !is_shown && !line.contains("set-up code=")
+    !is_shown && !is_secret(line)
 }
 
 fn escaped(line: &str) -> String {
