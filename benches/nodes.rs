@@ -122,6 +122,7 @@ async fn live(mut client: Client) {
         nonce: String::new(),
         version: "0".to_owned(),
         configuration: Report::default(),
+        authorities: Vec::new(),
         wait: 0,
     };
     for number in 0_u64.. {

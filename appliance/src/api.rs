@@ -15,6 +15,7 @@
 mod about;
 mod administrator_reset;
 mod audit;
+mod authority;
 mod clouds;
 mod configuration;
 mod configurations;
@@ -141,6 +142,8 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
                 "/api/v1/configurations/{scope}/versions",
                 get(configurations::history),
             )
+            .route("/api/v1/authority", get(authority::read))
+            .route("/api/v1/authority/rotate", post(authority::rotate))
             .route("/api/v1/clouds", get(clouds::list))
             .route("/api/v1/clouds/{id}", get(clouds::read))
             .route("/api/v1/clouds/{id}/status", get(clouds::status))

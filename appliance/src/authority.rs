@@ -1,12 +1,14 @@
 //! The server's authority: the key by which nodes know their server, and the certificates by which it knows them.
 //!
-//! Nodes pin the authority's key, never a certificate. Who a node is stands in its certificate as a URI, `urn:vcc:node:ID`.
+//! Its key is replaced without a node losing its server: [`rotation`]. Nodes pin the authority's key, never a certificate. Who a node is stands in its certificate as a URI, `urn:vcc:node:ID`.
 
 mod certificate;
 mod code;
+mod issuing;
 mod key;
+mod keys;
+pub mod rotation;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{
@@ -21,17 +23,15 @@ use uuid::Uuid;
 
 pub use certificate::{NodeCertificate, key_of_request};
 pub use code::EnrolmentCode;
+pub use issuing::Issuing;
 pub use key::KeyDigest;
+pub use keys::Keys;
 
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
-use crate::file;
 use certificate::read_request;
 
-const DIRECTORY: &str = "authority";
-const KEY: &str = "key.pem";
-const CERTIFICATE: &str = "cert.pem";
-const PEM_LIMIT: usize = 64 << 10;
+const PLACE: &str = "authority";
 /// What nodes ask for in place of a host's name; nobody's.
 pub const SERVER_NAME: &str = "enrolment.vcc.internal";
 /// How long a node's certificate is good.
@@ -40,6 +40,12 @@ const NODE_VALIDITY: Duration = Duration::days(90);
 const LEEWAY: Duration = Duration::hours(1);
 /// How far a node's may be behind ours: it knows its server by the key, and the dates say little more.
 const SKEW: Duration = Duration::days(366);
+
+/// A key and its certificate, as they are kept.
+struct Pem {
+    key: String,
+    certificate: String,
+}
 
 /// The authority of a server.
 pub struct Authority {
@@ -55,38 +61,37 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Authority {
-    /// Reads the authority of a state directory, or makes one if there is none.
+    /// Makes one.
+    ///
+    /// # Errors
+    /// There is no randomness.
+    fn make(now: Moment) -> Result<Pem> {
+        let failed = |error| Error::new(Kind::Identity, PLACE, "cannot be made").because(error);
+        let key = KeyPair::generate().map_err(failed)?;
+        let certificate = own_template(now)
+            .and_then(|template| template.self_signed(&key))
+            .map_err(failed)?;
+        Ok(Pem {
+            key: key.serialize_pem(),
+            certificate: certificate.pem(),
+        })
+    }
+
+    /// Reads one that was kept.
     ///
     /// # Errors
     /// [`Kind::Identity`] for a damaged one: it is never made anew, for no node would know it.
-    pub fn load_or_create(root: &Path, now: Moment) -> Result<Self> {
-        let directory = root.join(DIRECTORY);
-        if directory.symlink_metadata().is_err() {
-            let failed = |error| Error::new(Kind::Identity, DIRECTORY, "cannot be made").because(error);
-            let key = KeyPair::generate().map_err(failed)?;
-            let certificate = own_template(now)
-                .and_then(|template| template.self_signed(&key))
-                .map_err(failed)?;
-            let files = [(KEY, key.serialize_pem()), (CERTIFICATE, certificate.pem())];
-            file::create_directory(root, DIRECTORY, &files)?;
-        }
-        let damaged = |name: &str, reason: &str| {
-            Error::new(Kind::Identity, directory.join(name).display().to_string(), reason)
-        };
-        let read = |name: &str| {
-            let bytes = file::read(&directory.join(name), PEM_LIMIT);
-            bytes.map_err(|error| damaged(name, "cannot be read").because(error))
-        };
-        let key = KeyPair::from_pem(&String::from_utf8_lossy(&read(KEY)?))
-            .map_err(|error| damaged(KEY, "is not a private key in PEM").because(error))?;
-        let certificate = CertificateDer::from_pem_slice(&read(CERTIFICATE)?)
-            .map_err(|error| damaged(CERTIFICATE, "is not a certificate in PEM").because(error))?;
+    fn read(pem: &Pem) -> Result<Self> {
+        let damaged = |reason: &str| Error::new(Kind::Identity, PLACE, reason);
+        let key = KeyPair::from_pem(&pem.key)
+            .map_err(|error| damaged("the key is not a private key in PEM").because(error))?;
+        let certificate = read_certificate(&pem.certificate)?;
         let digest = KeyDigest::of_key(&key);
         if KeyDigest::of_certificate(&certificate) != Some(digest) {
-            return Err(damaged(KEY, "does not belong to the certificate"));
+            return Err(damaged("the key does not belong to the certificate"));
         }
         let issuer = Issuer::from_ca_cert_der(&certificate, key)
-            .map_err(|error| damaged(CERTIFICATE, "is no authority's").because(error))?;
+            .map_err(|error| damaged("the certificate is no authority's").because(error))?;
         Ok(Self {
             issuer,
             certificate,
@@ -109,8 +114,7 @@ impl Authority {
     /// # Errors
     /// There is no randomness.
     pub fn serving(&self, server: Uuid, now: Moment) -> Result<Arc<CertifiedKey>> {
-        let failed =
-            |error| Error::new(Kind::Identity, DIRECTORY, "cannot certify the server").because(error);
+        let failed = |error| Error::new(Kind::Identity, PLACE, "cannot certify the server").because(error);
         let key = KeyPair::generate().map_err(failed)?;
         let mut template = CertificateParams::new(vec![SERVER_NAME.to_owned()]).map_err(failed)?;
         template
@@ -124,7 +128,7 @@ impl Authority {
         let provider = rustls::crypto::ring::default_provider();
         CertifiedKey::from_der(chain, key, &provider)
             .map(Arc::new)
-            .map_err(|error| Error::new(Kind::Tls, DIRECTORY, "the server's key is unusable").because(error))
+            .map_err(|error| Error::new(Kind::Tls, PLACE, "the server's key is unusable").because(error))
     }
 
     /// A certificate for the key of a request; nothing else in it counts.
@@ -138,7 +142,7 @@ impl Authority {
         now: Moment,
     ) -> Result<(CertificateDer<'static>, NodeCertificate)> {
         let mut request = read_request(request)?;
-        let failed = |error| Error::new(Kind::Identity, DIRECTORY, "cannot certify a node").because(error);
+        let failed = |error| Error::new(Kind::Identity, PLACE, "cannot certify a node").because(error);
         let mut bytes = [0; 16];
         crate::entropy::fill(&mut bytes)?;
         // Positive, and of its full length.
@@ -156,16 +160,21 @@ impl Authority {
         (template.not_before, template.not_after) = validity(now, LEEWAY, NODE_VALIDITY);
         request.params = template;
         let certificate = request.signed_by(&self.issuer).map_err(failed)?.der().clone();
-        let unread = || Error::new(Kind::Identity, DIRECTORY, "a new certificate can't be read");
+        let unread = || Error::new(Kind::Identity, PLACE, "a new certificate can't be read");
         let says = NodeCertificate::read(&certificate).ok_or_else(unread)?;
         Ok((certificate, says))
     }
 }
 
+fn read_certificate(pem: &str) -> Result<CertificateDer<'static>> {
+    CertificateDer::from_pem_slice(pem.as_bytes())
+        .map_err(|error| Error::new(Kind::Identity, PLACE, "a certificate is not one in PEM").because(error))
+}
+
 fn uri(text: &str) -> Result<SanType> {
     let text: Ia5String = text
         .try_into()
-        .map_err(|error| Error::new(Kind::Identity, DIRECTORY, "cannot name anybody").because(error))?;
+        .map_err(|error| Error::new(Kind::Identity, PLACE, "cannot name anybody").because(error))?;
     Ok(SanType::URI(text))
 }
 
@@ -197,20 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_is_made_once_and_damage_never_replaced() {
-        let directory = tempfile::tempdir().unwrap();
-        let first = Authority::load_or_create(directory.path(), NOW).unwrap();
-        let second = Authority::load_or_create(directory.path(), NOW).unwrap();
-        assert_eq!(first.digest(), second.digest());
-        std::fs::remove_file(directory.path().join("authority/key.pem")).unwrap();
-        let error = Authority::load_or_create(directory.path(), NOW).unwrap_err();
-        assert_eq!(error.kind(), Kind::Identity);
-    }
-
-    #[test]
     fn a_certificate_says_who_the_node_is_and_nothing_that_the_node_asked_for() {
-        let directory = tempfile::tempdir().unwrap();
-        let authority = Authority::load_or_create(directory.path(), NOW).unwrap();
+        let authority = Authority::read(&Authority::make(NOW).unwrap()).unwrap();
         let (key, node) = (KeyPair::generate().unwrap(), Uuid::new_v4());
         let (certificate, says) = authority.certify(&request(&key), node, NOW).unwrap();
         assert_eq!(says.node, node);

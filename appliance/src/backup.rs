@@ -3,7 +3,6 @@
 //! ```text
 //! vcc-backup.json                     the manifest: format, version, and size and SHA-256 digest of each member
 //! identity/{instance-id,key.pem,cert.pem}
-//! authority/{key.pem,cert.pem}        of a server
 //! vcc.db                              the database as it was at one moment
 //! ```
 //!

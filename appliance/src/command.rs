@@ -2,6 +2,7 @@
 //! machine is stopped. Each verb is a file of this folder.
 
 mod audit;
+mod authority;
 mod backup;
 mod cloud;
 #[cfg(feature = "manual")]
@@ -94,6 +95,8 @@ enum Verb {
     #[command(subcommand)]
     Token(token::Verb),
     #[command(subcommand)]
+    Authority(authority::Verb),
+    #[command(subcommand)]
     Cloud(cloud::Verb),
     #[command(subcommand)]
     Config(config::Verb),
@@ -160,6 +163,7 @@ impl Cli {
             Verb::User(verb) => ask(&call, verb.run(&call)),
             Verb::Tenant(verb) => ask(&call, verb.run(&call)),
             Verb::Token(verb) => ask(&call, verb.run(&call)),
+            Verb::Authority(verb) => ask(&call, verb.run(&call)),
             Verb::Cloud(verb) => ask(&call, verb.run(&call)),
             Verb::Config(verb) => ask(&call, verb.run(&call)),
             Verb::Task(verb) => ask(&call, verb.run(&call)),

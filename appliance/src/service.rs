@@ -10,6 +10,7 @@ mod fault;
 mod ground;
 mod heartbeat;
 mod listener;
+mod rotating;
 mod running;
 
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub use context::{Context, View};
 pub use fault::Fault;
 pub use ground::Ground;
 pub use listener::Listen;
+pub(crate) use rotating::proceed as take_step;
+pub use rotating::run as rotate;
 pub use running::Running;
 
 use crate::error::{Error, Kind, Result};

@@ -2,7 +2,6 @@
 //!
 //! ```text
 //! DIR/vcc.db                          the database
-//! DIR/authority/                      of a server
 //! DIR/lock                            held by the one process that uses the directory
 //! DIR/boots                           starts of this machine, in decimal
 //! DIR/clock                           seconds since 1970 when an appliance last told, in decimal

@@ -235,10 +235,14 @@ async fn owners(state: &Path) -> [Vec<u8>; 3] {
     let mut database = options.connect().await.unwrap();
     let row = sqlx::query("SELECT id FROM users").fetch_one(&mut database).await;
     let user: String = row.unwrap().get("id");
+    let row = sqlx::query("SELECT key FROM authorities")
+        .fetch_one(&mut database)
+        .await;
+    let authority: String = row.unwrap().get("key");
     database.close().await.unwrap();
     [
         read("identity/key.pem"),
-        read("authority/key.pem"),
+        authority.into_bytes(),
         user.into_bytes(),
     ]
 }

@@ -92,6 +92,9 @@ pub(super) async fn read(
 /// The longest that a node's request is held while there is no news for it.
 const LONGEST_WAIT: u32 = 30_000;
 
+/// Keys that a node may tell of.
+const MOST_AUTHORITIES: usize = 8;
+
 /// Tell that one lives, and wait for news
 #[utoipa::path(post, path = "/api/v1/heartbeats", tag = "nodes", request_body = Heartbeat, security(()), responses(
     (status = 200, body = Beat),
@@ -113,6 +116,7 @@ pub(super) async fn beat(
         || report.refused.as_ref().is_some_and(|why| too_long(why, 500))
         || sign.wait > LONGEST_WAIT
         || sign.counter < 0
+        || sign.authorities.len() > MOST_AUTHORITIES
     {
         return Err(Problem::INVALID.about("a value is longer or larger than it may be"));
     }
@@ -134,14 +138,16 @@ pub(super) async fn beat(
         let known = known.ok_or(Problem::NODE_REVOKED)?;
         let push = configuration::push(&mut db, &known, sign.configuration.push.as_deref()).await?;
         let tasks = Task::orders(&mut db, &id).await?;
-        db.commit().await.map_err(Error::from)?;
         if is_due || push.is_some() || Instant::now() >= until {
+            let keys = standing.keys()?;
             return Ok(Json(Beat {
                 configuration: push,
                 tasks,
-                ..Beat::new(counter, vec![standing.authority()?.digest()])
+                renew: keys.former.is_some() && !node.is_signed_by(&mut db, keys.current.digest()).await?,
+                ..Beat::new(counter, keys.pinned())
             }));
         }
+        db.commit().await.map_err(Error::from)?;
         // Whatever comes, or nothing: the next round answers.
         let _ = timeout_at(until, nudge.notified()).await;
         is_due = true;
@@ -155,6 +161,11 @@ async fn take(standing: &Standing, node: &FromNode, sign: &Heartbeat) -> Result<
     let mut db = ground.database.begin().await?;
     node.admit(&mut db, now).await?;
     let taken = Node::beat(&mut db, &id, sign, ground.news()).await?;
+    if let Some(next) = standing.keys()?.next
+        && sign.authorities.contains(&next)
+    {
+        Node::knows(&mut db, &id, next).await?;
+    }
     let action = match taken {
         Sign::Taken(_) | Sign::Unexplained { is_new: false } => None,
         Sign::Ahead(_) => Some(("node.ahead", "done")),
@@ -200,14 +211,14 @@ pub(super) async fn renew(
     node: FromNode,
     Body(renewal): Body<Renewal>,
 ) -> Result<(StatusCode, Json<Decision>), Problem> {
-    let (ground, authority) = (standing.ground()?, standing.authority()?);
+    let (ground, keys) = (standing.ground()?, standing.keys()?);
     let now = ground.clock.now();
     let mut db = ground.database.begin().await?;
     node.admit(&mut db, now).await?;
     let known = Node::find(&mut db, &node.id(), ground.news()).await?;
     let known = known.ok_or(Problem::NODE_REVOKED)?;
     let certificate = known
-        .renew(&mut db, authority, node.certificate(), &renewal.request, now)
+        .renew(&mut db, &keys.current, node.certificate(), &renewal.request, now)
         .await
         .map_err(|error| match error.kind() {
             Kind::Malformed => Problem::INVALID.about(error.to_string()),

@@ -59,12 +59,12 @@ pub(super) async fn create_code(
     if !(1..=10_080).contains(&new.minutes) {
         return Err(Problem::INVALID.about("minutes is 1 to 10080"));
     }
-    let (ground, authority) = (standing.ground()?, standing.authority()?);
+    let (ground, keys) = (standing.ground()?, standing.keys()?);
     let mut secret = [0; 16];
     crate::entropy::fill(&mut secret)?;
     let code = EnrolmentCode {
         secret,
-        authority: authority.digest(),
+        authority: keys.current.digest(),
     };
     let now = ground.clock.now();
     let expires = now.after(Duration::from_secs(u64::from(new.minutes) * 60));
@@ -145,7 +145,7 @@ pub(super) async fn approve(
     Body(approval): Body<Approval>,
 ) -> Result<Json<Node>, Problem> {
     let user = user.may(Right::WriteNodes)?;
-    let (ground, authority) = (standing.ground()?, standing.authority()?);
+    let (ground, keys) = (standing.ground()?, standing.keys()?);
     let now = ground.clock.now();
     let mut db = standing.begin(&user).await?;
     let node = Node::find(&mut db, &id, ground.news())
@@ -166,7 +166,7 @@ pub(super) async fn approve(
         node.replace(&mut db, &other).await?;
         ground.nudges.wake(&other.id);
     }
-    node.approve(&mut db, authority, now).await?;
+    node.approve(&mut db, &keys.current, now).await?;
     finish(&standing, db, &user.name, "node.approve", &node.id)
         .await
         .map(Json)

@@ -58,6 +58,8 @@ struct Api;
     super::configurations::history,
     super::configurations::status,
     super::configurations::apply,
+    super::authority::read,
+    super::authority::rotate,
     super::clouds::list,
     super::clouds::read,
     super::clouds::status,

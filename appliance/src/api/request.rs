@@ -13,7 +13,7 @@ use sqlx::{Sqlite, Transaction};
 use utoipa::IntoParams;
 
 use crate::access::{Principal, Right, Secret, Token};
-use crate::authority::{Authority, NodeCertificate};
+use crate::authority::{KeyDigest, Keys, NodeCertificate};
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::http::peer::Peer;
@@ -39,9 +39,10 @@ impl Standing {
         }
     }
 
-    /// The server's authority.
-    pub(super) fn authority(&self) -> Result<&Authority, Problem> {
-        self.0.authority().ok_or(Problem::STATE_UNAVAILABLE)
+    /// The keys of the server's authority.
+    pub(super) fn keys(&self) -> Result<Arc<Keys>, Problem> {
+        let issuing = self.0.issuing().ok_or(Problem::STATE_UNAVAILABLE)?;
+        Ok(issuing.keys())
     }
 }
 
@@ -114,6 +115,15 @@ impl FromNode {
     /// What it shows.
     pub(super) fn certificate(&self) -> &NodeCertificate {
         &self.0
+    }
+
+    /// Whether a key of the authority's signed what it shows.
+    pub(super) async fn is_signed_by(
+        &self,
+        db: &mut Transaction<'_, Sqlite>,
+        key: KeyDigest,
+    ) -> Result<bool, Problem> {
+        Ok(self.0.signer(db).await? == Some(key))
     }
 
     /// Sees that it is one of this server's right now.

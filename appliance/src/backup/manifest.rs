@@ -18,17 +18,12 @@ const VERSION: u32 = 1;
 const SMALL: u64 = 64 << 10;
 
 /// Members in their order, and the most bytes of each.
-pub(super) const KNOWN: [(&str, u64); 6] = [
+pub(super) const KNOWN: [(&str, u64); 4] = [
     ("identity/instance-id", 4096),
     ("identity/key.pem", SMALL),
     ("identity/cert.pem", SMALL),
-    ("authority/key.pem", SMALL),
-    ("authority/cert.pem", SMALL),
     (DATABASE, 64 << 30),
 ];
-
-/// Members of a server alone.
-const OPTIONAL: &str = "authority/";
 
 /// What a backup says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,13 +126,10 @@ impl Manifest {
             }
             listed.push(*name);
         }
-        let is_server = listed.iter().any(|name| name.starts_with(OPTIONAL));
-        for (name, _) in KNOWN {
-            if !listed.contains(&name) && (is_server || !name.starts_with(OPTIONAL)) {
-                return Err(wrong(format!("lists no {name}")));
-            }
+        match KNOWN.iter().find(|(name, _)| !listed.contains(name)) {
+            Some((name, _)) => Err(wrong(format!("lists no {name}"))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -163,12 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_of_a_server_and_one_of_a_node_are_read() {
-        let mut own = manifest();
-        assert!(read(&own).unwrap().holds("authority"));
-        own["members"].as_array_mut().unwrap().drain(3..5);
-        let node = read(&own).unwrap();
-        assert!(!node.holds("authority") && node.holds("identity") && node.holds(DATABASE));
+    fn a_manifest_is_read() {
+        let read = read(&manifest()).unwrap();
+        assert!(read.holds("identity") && read.holds(DATABASE) && !read.holds("lock"));
     }
 
     #[test]
@@ -182,7 +171,7 @@ mod tests {
         let first = doubled["members"][0].clone();
         doubled["members"].as_array_mut().unwrap().insert(1, first);
         let mut halved = manifest();
-        halved["members"].as_array_mut().unwrap().remove(4);
+        halved["members"].as_array_mut().unwrap().remove(2);
         let mut more = manifest();
         more["more"] = json!(1);
         for (own, told) in [
@@ -198,7 +187,7 @@ mod tests {
             (set("/members/1/sha256", json!("F".repeat(64))), "no digest"),
             (set("/members", json!([])), "lists no"),
             (doubled, "identity/instance-id"),
-            (halved, "lists no authority/cert.pem"),
+            (halved, "identity/cert.pem"),
             (more, "unknown field"),
             (json!(7), "no manifest"),
         ] {

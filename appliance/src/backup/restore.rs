@@ -8,7 +8,7 @@ use super::archive;
 use super::manifest::{self, DATABASE, Manifest};
 use super::takeover::{self, NEW, STAGING};
 use crate::audit::{self, Deed};
-use crate::authority::Authority;
+use crate::authority::Keys;
 use crate::clock::Moment;
 use crate::database::Database;
 use crate::error::{Error, Kind, Result};
@@ -73,9 +73,6 @@ async fn take(backup: &Path, staging: &Path, now: Moment) -> Result<Manifest> {
         let reason = "names another instance than the backup holds";
         return Err(Error::new(Kind::Malformed, manifest::NAME, reason));
     }
-    if manifest.holds("authority") {
-        Authority::load_or_create(&new, now)?;
-    }
     Database::verify(&new.join(DATABASE)).await?;
     note(&new, &manifest, now).await?;
     file::replace_durably(&new, manifest::NAME, &manifest.bytes()?)?;
@@ -102,7 +99,9 @@ fn hand_over(path: &Path, to: &Metadata) -> Result<()> {
 async fn note(new: &Path, manifest: &Manifest, now: Moment) -> Result<()> {
     let database = Database::open(new).await?;
     let mut db = database.begin().await?;
-    if manifest.holds("authority") {
+    if Keys::are_there(&mut db).await? {
+        // Damaged ones are found before anything changes.
+        Keys::read(&mut db).await?;
         node::expect_ahead(&mut db, now).await?;
     }
     let deed = Deed {

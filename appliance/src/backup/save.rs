@@ -9,7 +9,6 @@ use rustix::io::Errno;
 
 use super::manifest::{DATABASE, KNOWN, Manifest};
 use super::{archive, takeover};
-use crate::authority::Authority;
 use crate::clock::Moment;
 use crate::database::{self, Database};
 use crate::error::{Error, Kind, Result};
@@ -31,9 +30,6 @@ pub async fn save(state: &Path, output: &Path, now: Moment) -> Result<Manifest> 
     }
     let before = small(state)?;
     let instance = Identity::load_from(state)?.instance_id();
-    if before.iter().any(|(name, _)| name.starts_with("authority/")) {
-        Authority::load_or_create(state, now)?;
-    }
     let staging = Staging::begin(output)?;
     database::copy(state, &staging.0.join(DATABASE)).await?;
     Database::verify(&staging.0.join(DATABASE)).await?;
@@ -94,11 +90,10 @@ fn small(state: &Path) -> Result<Vec<(&'static str, Vec<u8>)>> {
             reason,
         ));
     }
-    let is_server = state.join("authority").symlink_metadata().is_ok();
     KNOWN
         .into_iter()
         .map(|(name, _)| name)
-        .filter(|name| *name != DATABASE && (is_server || !name.starts_with("authority/")))
+        .filter(|name| *name != DATABASE)
         .map(|name| Ok((name, file::read(&state.join(name), SMALL)?)))
         .collect()
 }
@@ -136,9 +131,7 @@ impl Staging {
         for (name, _) in KNOWN {
             let _ = std::fs::remove_file(self.0.join(name));
         }
-        for name in ["identity", "authority"] {
-            let _ = std::fs::remove_dir(self.0.join(name));
-        }
+        let _ = std::fs::remove_dir(self.0.join("identity"));
     }
 }
 

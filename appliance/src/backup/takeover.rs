@@ -23,7 +23,7 @@ pub(super) const NEW: &str = "new";
 const RESTORING: &str = "restoring";
 const LIMIT: usize = 64 << 10;
 /// All that is replaced. The files beside the database belong to it.
-const NAMES: [&str; 5] = ["identity", "authority", "vcc.db", "vcc.db-wal", "vcc.db-shm"];
+const NAMES: [&str; 4] = ["identity", "vcc.db", "vcc.db-wal", "vcc.db-shm"];
 
 /// What of a state is there, if anything is.
 pub(super) fn present(root: &Path) -> Option<&'static str> {

@@ -42,6 +42,8 @@ struct Connected {
     client: Option<Client>,
     beats: u32,
     asked: u32,
+    /// The server wants another certificate to be asked for.
+    renew: bool,
     /// When the certificate may be renewed again.
     renew_at: Option<Instant>,
     work: Work,
@@ -111,7 +113,7 @@ impl Connected {
                 ));
             }
             let may_renew = self.renew_at.is_none_or(|at| at <= Instant::now());
-            if may_renew && expires.since(now) < expires.since(begins) / 3 {
+            if may_renew && (self.renew || expires.since(now) < expires.since(begins) / 3) {
                 // A server that doesn't renew is spoken with nevertheless, and one whose clock is wrong isn't asked for ever.
                 self.renew_at = Some(Instant::now() + RENEW_EVERY);
                 return kept.renew(ground, client).await.map(Some);
@@ -123,6 +125,7 @@ impl Connected {
             return Ok(Some(Duration::ZERO));
         };
         self.beats += 1;
+        self.renew = beat.renew;
         ground.link.spoke(ground.clock.now());
         if let Some(push) = &beat.configuration {
             let mut db = ground.database.begin().await?;
@@ -213,6 +216,7 @@ impl Kept {
             nonce: own.nonce.clone().unwrap_or_default(),
             version: PROGRAM_VERSION.to_owned(),
             configuration: report,
+            authorities: own.authorities.clone(),
             wait,
         };
         let answer = client

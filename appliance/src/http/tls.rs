@@ -11,8 +11,9 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
+use uuid::Uuid;
 
-use crate::authority::{Authority, SERVER_NAME};
+use crate::authority::{Issuing, Keys, SERVER_NAME};
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
@@ -21,7 +22,7 @@ use crate::identity::Identity;
 #[derive(Clone)]
 pub struct Tls {
     people: Arc<ServerConfig>,
-    nodes: Option<Arc<ServerConfig>>,
+    nodes: Option<Arc<Issuing>>,
 }
 
 impl Tls {
@@ -38,27 +39,12 @@ impl Tls {
     }
 
     /// The same, with nodes that an authority knows.
-    ///
-    /// # Errors
-    /// [`Kind::Tls`].
-    pub fn with_nodes(self, authority: &Authority, identity: &Identity, now: Moment) -> Result<Self> {
-        let failed = |reason: &str| Error::new(Kind::Tls, "TLS", reason);
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(authority.certificate().clone())
-            .map_err(|error| failed("the authority's certificate is unusable").because(error))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-            // Who has not been approved yet has no certificate to show.
-            .allow_unauthenticated()
-            .build()
-            .map_err(|error| failed("nodes can't be verified").because(error))?;
-        let builder = builder()?.with_client_cert_verifier(verifier);
-        let serving = authority.serving(identity.instance_id(), now)?;
-        Ok(Self {
-            nodes: Some(finish(builder, &serving)),
+    #[must_use]
+    pub fn with_nodes(self, nodes: Arc<Issuing>) -> Self {
+        Self {
+            nodes: Some(nodes),
             ..self
-        })
+        }
     }
 
     /// Takes a connection.
@@ -73,10 +59,34 @@ impl Tls {
 
     fn config(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
         match &self.nodes {
-            Some(nodes) if hello.server_name() == Some(SERVER_NAME) => Arc::clone(nodes),
+            Some(nodes) if hello.server_name() == Some(SERVER_NAME) => nodes.connections(),
             _ => Arc::clone(&self.people),
         }
     }
+}
+
+/// How connections of nodes are taken: by the key in use; what a former one signed is good as well.
+///
+/// # Errors
+/// [`Kind::Tls`].
+pub fn for_nodes(keys: &Keys, server: Uuid, now: Moment) -> Result<Arc<ServerConfig>> {
+    let failed = |reason: &str| Error::new(Kind::Tls, "TLS", reason);
+    let mut roots = RootCertStore::empty();
+    let former = keys.former.as_ref().map(|(_, certificate)| certificate);
+    for certificate in former.into_iter().chain([keys.current.certificate()]) {
+        roots
+            .add(certificate.clone())
+            .map_err(|error| failed("the authority's certificate is unusable").because(error))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        // Who has not been approved yet has no certificate to show.
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| failed("nodes can't be verified").because(error))?;
+    let builder = builder()?.with_client_cert_verifier(verifier);
+    let serving = keys.current.serving(server, now)?;
+    Ok(finish(builder, &serving))
 }
 
 type Builder<State> = rustls::ConfigBuilder<ServerConfig, State>;

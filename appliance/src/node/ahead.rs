@@ -42,7 +42,7 @@ pub(super) async fn has_come(db: &mut Transaction<'_, Sqlite>, id: &str) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authority::{Authority, NodeCertificate};
+    use crate::authority::{Keys, NodeCertificate};
     use crate::configuration::Report;
     use crate::database::Database;
     use crate::node::{Admission, Heartbeat, News, Node, Seen, Sign};
@@ -67,6 +67,7 @@ mod tests {
             nonce: format!("nonce {counter}"),
             version: String::new(),
             configuration: Report::default(),
+            authorities: Vec::new(),
             wait: 0,
         };
         let seen = Seen::default();
@@ -96,14 +97,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_certificate_that_was_forgotten_is_taken_of_those_that_were_taken_in_when_it_was_restored() {
-        let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::load_or_create(folder.path(), NOW).unwrap();
+        let keys = Database::in_memory().await.unwrap();
+        let keys = Keys::open(&mut keys.begin().await.unwrap(), NOW).await.unwrap();
         let certificate = |node: Uuid, hours: u64| -> NodeCertificate {
             let key = KeyPair::generate().unwrap();
             let template = CertificateParams::new(Vec::new()).unwrap();
             let request = template.serialize_request(&key).unwrap();
             let at = NOW.after(std::time::Duration::from_secs(hours * 3600));
-            authority.certify(request.der(), node, at).unwrap().1
+            keys.current.certify(request.der(), node, at).unwrap().1
         };
         let later = NOW.after(std::time::Duration::from_secs(90 * 3600));
         for (state, admitted) in [
@@ -115,7 +116,7 @@ mod tests {
             let database = database(&node.to_string(), state).await;
             let mut db = database.begin().await.unwrap();
             let (known, forgotten) = (certificate(node, 2), certificate(node, 3));
-            crate::node::life::know(&mut db, &known).await.unwrap();
+            crate::node::life::know(&mut db, &known, None).await.unwrap();
             let before = Node::admit(&mut db, &forgotten, later).await.unwrap();
             assert_ne!(before, Admission::Granted);
             expect(&mut db, NOW).await.unwrap();

@@ -34,6 +34,10 @@ pub struct Heartbeat {
     pub version: String,
     /// The configuration in effect.
     pub configuration: Report,
+    /// The keys by which the node knows its server.
+    #[serde(default)]
+    #[schema(max_items = 8)]
+    pub authorities: Vec<KeyDigest>,
     /// How long the server may wait for news before it answers, in milliseconds.
     #[schema(maximum = 30000)]
     pub wait: u32,
@@ -48,6 +52,9 @@ pub struct Beat {
     pub interval: u64,
     /// The keys by which the node is to know its server from now on.
     pub authorities: Vec<KeyDigest>,
+    /// Whether the node is to ask for its next certificate now, for another key signs them.
+    #[serde(default)]
+    pub renew: bool,
     /// What is to be in effect, where that is news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Push>,
@@ -86,16 +93,23 @@ pub enum Admission {
 }
 
 /// Lets a node in by a certificate that was made for it.
-pub(super) async fn know(db: &mut Transaction<'_, Sqlite>, certificate: &NodeCertificate) -> Result<()> {
+///
+/// `authority` is the key that signed it, if that is known.
+pub(super) async fn know(
+    db: &mut Transaction<'_, Sqlite>,
+    certificate: &NodeCertificate,
+    authority: Option<KeyDigest>,
+) -> Result<()> {
     let node = certificate.node.to_string();
-    let statement = "INSERT INTO certificates (serial, number, node, key, begins, expires) VALUES ($1, \
-         (SELECT COALESCE(MAX(number), 0) + 1 FROM certificates WHERE node = $2), $2, $3, $4, $5)";
+    let statement = "INSERT INTO certificates (serial, number, node, key, begins, expires, authority) VALUES ($1, \
+         (SELECT COALESCE(MAX(number), 0) + 1 FROM certificates WHERE node = $2), $2, $3, $4, $5, $6)";
     sqlx::query(statement)
         .bind(&certificate.serial)
         .bind(&node)
         .bind(certificate.key.to_string())
         .bind(certificate.begins.0)
         .bind(certificate.expires.0)
+        .bind(authority.map(String::from).unwrap_or_default())
         .execute(&mut **db)
         .await?;
     sqlx::query("UPDATE nodes SET expires = $1 WHERE id = $2")
@@ -149,7 +163,7 @@ impl Node {
             return Ok(Admission::Unexplained);
         }
         if is_forgotten {
-            know(db, shown).await?;
+            know(db, shown, None).await?;
         }
         if is_forgotten || (is_the_last && row.get::<i64, _>("many") > 1) {
             sqlx::query("DELETE FROM certificates WHERE node = $1 AND serial <> $2")
@@ -260,6 +274,35 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Notes that a node knows its server by the key that is to follow.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn knows(db: &mut Transaction<'_, Sqlite>, id: &str, next: KeyDigest) -> Result<()> {
+        sqlx::query("UPDATE nodes SET knows = $1 WHERE id = $2 AND knows <> $1")
+            .bind(next.to_string())
+            .bind(id)
+            .execute(&mut **db)
+            .await?;
+        Ok(())
+    }
+}
+
+impl NodeCertificate {
+    /// The key that signed it, if that is known.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn signer(&self, db: &mut Transaction<'_, Sqlite>) -> Result<Option<KeyDigest>> {
+        let row = sqlx::query("SELECT authority FROM certificates WHERE serial = $1")
+            .bind(&self.serial)
+            .fetch_optional(&mut **db)
+            .await?;
+        Ok(row.and_then(|row| row.get::<String, _>("authority").try_into().ok()))
+    }
+}
+
 impl Beat {
     /// With a number, and no news.
     pub fn new(counter: i64, authorities: Vec<KeyDigest>) -> Self {
@@ -267,6 +310,7 @@ impl Beat {
             counter,
             interval: u64::try_from(HEARTBEAT.as_millis()).unwrap_or(u64::MAX),
             authorities,
+            renew: false,
             configuration: None,
             tasks: Vec::new(),
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Ground;
-use crate::authority::Authority;
+use crate::authority::{Issuing, Keys};
 use crate::check::{self, Check, IDENTITY, STATE_DISK};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
@@ -45,7 +45,7 @@ pub struct Context {
     identity: Identity,
     store: Option<Store>,
     ground: Option<Ground>,
-    authority: Option<Authority>,
+    issuing: Option<Arc<Issuing>>,
     begun: Arc<Notify>,
     boots: u64,
     /// What was found when the service started and cannot change while it runs.
@@ -109,7 +109,7 @@ impl Context {
             identity,
             store,
             ground: None,
-            authority: None,
+            issuing: None,
             begun: Arc::default(),
             boots,
             findings,
@@ -140,20 +140,20 @@ impl Context {
     /// The same, with its database open; without it, where the database can't be used.
     pub async fn with_ground(mut self) -> Self {
         if let Some(store) = &self.store {
-            if self.role == Role::Server {
-                match Authority::load_or_create(store.root(), Clock::default().now()) {
-                    Ok(authority) => self.authority = Some(authority),
-                    Err(error) => {
-                        log::error(error.chain());
-                        let remedy = "Restore the state disk from a backup.";
-                        self.findings
-                            .push(Check::fail(AUTHORITY, error.chain().to_string(), remedy));
-                    }
-                }
-            }
             match Ground::open(store).await {
                 Ok(mut ground) => {
                     ground.resolver = self.resolver();
+                    if self.role == Role::Server {
+                        match issuing(&ground, &self.identity).await {
+                            Ok(issuing) => self.issuing = Some(Arc::new(issuing)),
+                            Err(error) => {
+                                log::error(error.chain());
+                                let remedy = "Restore the state disk from a backup.";
+                                let failed = Check::fail(AUTHORITY, error.chain().to_string(), remedy);
+                                self.findings.push(failed);
+                            }
+                        }
+                    }
                     self.ground = Some(ground);
                 }
                 Err(error) => {
@@ -181,8 +181,8 @@ impl Context {
     }
 
     /// The server's authority, if it is a server and its state can be used.
-    pub fn authority(&self) -> Option<&Authority> {
-        self.authority.as_ref()
+    pub fn issuing(&self) -> Option<&Arc<Issuing>> {
+        self.issuing.as_ref()
     }
 
     /// How it takes connections.
@@ -191,10 +191,10 @@ impl Context {
     /// [`Kind::Tls`].
     pub fn tls(&self) -> Result<Tls> {
         let tls = Tls::new(&self.identity)?;
-        match &self.authority {
-            Some(authority) => tls.with_nodes(authority, &self.identity, Clock::default().now()),
-            None => Ok(tls),
-        }
+        Ok(match &self.issuing {
+            Some(issuing) => tls.with_nodes(Arc::clone(issuing)),
+            None => tls,
+        })
     }
 
     /// Tells whoever follows the enrolment that there is a new one.
@@ -385,6 +385,14 @@ impl Context {
             ),
         }
     }
+}
+
+async fn issuing(ground: &Ground, identity: &Identity) -> Result<Issuing> {
+    let now = ground.clock.now();
+    let mut db = ground.database.begin().await?;
+    let keys = Keys::open(&mut db, now).await?;
+    db.commit().await?;
+    Issuing::new(keys, identity.instance_id(), now)
 }
 
 fn hostname(report: Option<&Machine>) -> Hostname {

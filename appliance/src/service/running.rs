@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Context, Options};
+use super::{Context, Options, rotating};
 use crate::error::Result;
 use crate::http::{Limits, Server};
 use crate::role::Role;
@@ -54,9 +54,10 @@ impl Running {
             tokio::spawn(crate::timekeeping::run(Arc::clone(&context))),
             tokio::spawn(crate::syslog::start(Arc::clone(&context))),
         ];
-        if context.role() != Role::Server {
-            works.push(tokio::spawn(crate::enrolment::follow(Arc::clone(&context))));
-        }
+        works.push(match context.role() {
+            Role::Server => tokio::spawn(rotating::run(Arc::clone(&context))),
+            Role::Node | Role::Sp => tokio::spawn(crate::enrolment::follow(Arc::clone(&context))),
+        });
         Ok(Self {
             context,
             address: listener.address,

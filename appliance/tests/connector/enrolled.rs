@@ -27,6 +27,13 @@ pub(crate) struct Listening {
     _directory: Option<tempfile::TempDir>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    rotating: JoinHandle<()>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.rotating.abort();
+    }
 }
 
 impl Listening {
@@ -60,6 +67,7 @@ impl Listening {
         };
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(server.serve(listener, stopped));
+        let rotating = tokio::spawn(appliance::service::rotate(Arc::clone(&own.context)));
         Self {
             own,
             root,
@@ -67,15 +75,18 @@ impl Listening {
             _directory: None,
             stop,
             serving,
+            rotating,
         }
     }
 
     /// Stops as a service does.
-    pub(crate) async fn end(self) {
+    pub(crate) async fn end(mut self) {
         let _ = self.stop.send(true);
+        self.rotating.abort();
+        let _ = (&mut self.rotating).await;
         let ground = self.own.context.ground().unwrap();
         ground.nudges.wake_all();
-        let _ = self.serving.await;
+        let _ = (&mut self.serving).await;
         ground.database.close().await;
     }
 

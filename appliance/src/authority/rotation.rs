@@ -1,0 +1,174 @@
+//! The next key of a server's authority takes the place of the one in use.
+//!
+//! ```text
+//! begin ──► all nodes are told of the next key, and tell that they keep it
+//!       ──► switch: the server shows the next key, and signs with it; the private half of the former one is gone
+//!       ──► all nodes come for certificates signed by it
+//!       ──► retire: nothing that the former key signed is good any more
+//! ```
+//!
+//! Each step waits for the last node, or is forced: a node that was away then has to be enrolled anew.
+
+use serde::Serialize;
+use sqlx::{Row as _, Sqlite, Transaction};
+use utoipa::ToSchema;
+
+use super::keys::keep;
+use super::{KeyDigest, Keys};
+use crate::audit::{self, Deed};
+use crate::clock::Moment;
+use crate::error::{Error, Kind, Result};
+
+/// Names of nodes that are told at most.
+const MOST_NAMES: usize = 100;
+
+/// How the authority stands.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Standing {
+    /// The key in use.
+    pub key: KeyDigest,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created: Moment,
+    /// The key that is to follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<KeyDigest>,
+    /// The key that was in use before, as long as nodes have certificates that it signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub former: Option<KeyDigest>,
+    /// How many nodes the next step waits for.
+    pub waiting: u64,
+    /// Their names, or the first hundred of them.
+    pub waiting_for: Vec<String>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There is a next key.
+    Begun,
+    /// It is in use.
+    Switched,
+    /// The former one is gone.
+    Retired,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Begun => "nodes are told of the next key",
+            Self::Switched => "the next key is in use",
+            Self::Retired => "the former key is gone",
+        })
+    }
+}
+
+impl Step {
+    fn action(self) -> &'static str {
+        match self {
+            Self::Begun => "authority.begin",
+            Self::Switched => "authority.switch",
+            Self::Retired => "authority.retire",
+        }
+    }
+}
+
+/// Makes the next key.
+///
+/// # Errors
+/// [`Kind::Taken`] while one follows the other already.
+pub async fn begin(db: &mut Transaction<'_, Sqlite>, actor: &str, now: Moment) -> Result<()> {
+    if Keys::read(db).await?.is_rotating() {
+        let reason = "another key is on its way already";
+        return Err(Error::new(Kind::Taken, "authority", reason));
+    }
+    keep(db, "NEXT", now).await?;
+    note(db, Step::Begun, actor, now).await
+}
+
+/// Takes the next step if nothing has to be waited for, or if it is forced; tells which.
+///
+/// # Errors
+/// The database fails.
+pub async fn proceed(
+    db: &mut Transaction<'_, Sqlite>,
+    actor: &str,
+    is_forced: bool,
+    now: Moment,
+) -> Result<Option<Step>> {
+    let keys = Keys::read(db).await?;
+    if !keys.is_rotating() || !is_forced && !waiting(db, &keys, now).await?.is_empty() {
+        return Ok(None);
+    }
+    let (step, statements): (_, &[&str]) = match keys.next {
+        Some(_) => (
+            Step::Switched,
+            &[
+                "UPDATE authorities SET state = 'FORMER', private = NULL WHERE state = 'CURRENT'",
+                "UPDATE authorities SET state = 'CURRENT' WHERE state = 'NEXT'",
+                // Who came with one of them would look for the former key.
+                "DELETE FROM codes",
+            ],
+        ),
+        None => (Step::Retired, &["DELETE FROM authorities WHERE state = 'FORMER'"]),
+    };
+    for statement in statements {
+        sqlx::query(*statement).execute(&mut **db).await?;
+    }
+    note(db, step, actor, now).await?;
+    Ok(Some(step))
+}
+
+/// How the authority stands.
+///
+/// # Errors
+/// The database fails.
+pub async fn standing(db: &mut Transaction<'_, Sqlite>, now: Moment) -> Result<Standing> {
+    let keys = Keys::read(db).await?;
+    let mut names = waiting(db, &keys, now).await?;
+    let waiting = names.len() as u64;
+    names.truncate(MOST_NAMES);
+    Ok(Standing {
+        key: keys.current.digest(),
+        created: keys.created,
+        next: keys.next,
+        former: keys.former.map(|(digest, _)| digest),
+        waiting,
+        waiting_for: names,
+    })
+}
+
+/// Names of the nodes that keep the rotation from its next step.
+async fn waiting(db: &mut Transaction<'_, Sqlite>, keys: &Keys, now: Moment) -> Result<Vec<String>> {
+    let rows = match (keys.next, &keys.former) {
+        (Some(next), _) => {
+            let statement = "SELECT name FROM nodes WHERE state = 'PENDING' OR (state = 'ACTIVE' AND knows <> $1 \
+                             AND EXISTS (SELECT 1 FROM certificates WHERE node = id AND certificates.expires > $2)) \
+                             ORDER BY name";
+            let query = sqlx::query(statement).bind(next.to_string()).bind(now.0);
+            query.fetch_all(&mut **db).await?
+        }
+        (None, Some(_)) => {
+            let statement = "SELECT name FROM nodes WHERE state = 'ACTIVE' AND EXISTS (SELECT 1 FROM certificates \
+                             WHERE node = id AND authority <> $1 AND certificates.expires > $2) ORDER BY name";
+            let current = keys.current.digest().to_string();
+            let query = sqlx::query(statement).bind(current).bind(now.0);
+            query.fetch_all(&mut **db).await?
+        }
+        (None, None) => Vec::new(),
+    };
+    Ok(rows.iter().map(|row| row.get("name")).collect())
+}
+
+async fn note(db: &mut Transaction<'_, Sqlite>, step: Step, actor: &str, now: Moment) -> Result<()> {
+    let object = Keys::read(db).await?;
+    let key = object.next.unwrap_or(object.current.digest());
+    let deed = Deed {
+        actor,
+        tenant: None,
+        action: step.action(),
+        object: &key.to_string(),
+        outcome: "done",
+    };
+    audit::record(db, deed, now).await
+}
