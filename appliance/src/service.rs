@@ -14,6 +14,7 @@ mod rotating;
 mod running;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +33,9 @@ use crate::log;
 use crate::role::Role;
 use console_log::ConsoleLog;
 use heartbeat::Heartbeat;
+
+/// How long the last lines of the log may take to be forwarded.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// How to run the service.
 #[derive(Debug, Clone)]
@@ -100,6 +104,10 @@ async fn serve(options: &Options) -> Result<()> {
         never = heartbeat::run(heartbeat, context) => match never {},
     };
     log::info(format_args!("stopping cause={cause}"));
+    if context.forwarding().status().is_at_work() {
+        // What was told last is on its way to the syslog server.
+        tokio::time::sleep(LAST_WORDS).await;
+    }
     running.stop().await;
     Ok(())
 }

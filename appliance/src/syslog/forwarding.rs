@@ -39,6 +39,11 @@ impl Status {
         self.collector.is_some()
     }
 
+    /// Whether messages go out.
+    pub fn is_at_work(&self) -> bool {
+        self.is_wanted() && self.trouble.is_none()
+    }
+
     /// What this means for readiness; nothing where none is wanted.
     pub fn check(&self) -> Option<Check> {
         let collector = self.collector.as_ref()?;
