@@ -13,6 +13,14 @@ use time::format_description::well_known::Rfc3339;
 pub struct Moment(pub i64);
 
 impl Moment {
+    /// 2026-01-01, before which there was no such program.
+    pub const EARLIEST: Self = Self(1_767_225_600_000);
+
+    /// Whether a clock that shows it can be right.
+    pub fn is_plausible(self) -> bool {
+        self >= Self::EARLIEST
+    }
+
     /// So much later.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
@@ -85,6 +93,13 @@ impl Clock {
                 Moment(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
             Self::Set(at) => Moment(at.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Sets one that stands; the system's is left alone.
+    pub fn set(&self, at: Moment) {
+        if let Self::Set(now) = self {
+            now.store(at.0, Ordering::Relaxed);
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::broadcast;
 use utoipa::ToSchema;
 
@@ -13,9 +13,11 @@ use crate::clock::Moment;
 
 /// Events that are kept.
 const KEPT: usize = 1024;
+/// The longest data of one in bytes, so that all of them have their bound.
+const LONGEST: usize = 8 << 10;
 
 /// Something that changed.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Event {
     /// Its number, since the connector was started.
     pub number: u64,
@@ -29,9 +31,9 @@ pub struct Event {
     /// The tenant that sees it; what has none is the provider's alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
-    /// How it is now.
-    #[schema(value_type = Object)]
-    pub data: Value,
+    /// How it is now, but for what a task brought; nothing where that is longer than 8 KiB. Then it has to be read.
+    #[schema(value_type = Option<Object>)]
+    pub data: Option<Box<RawValue>>,
 }
 
 /// The events of a running connector.
@@ -78,7 +80,7 @@ impl Events {
             kind,
             object: object.to_owned(),
             tenant: None,
-            data: serde_json::to_value(data).unwrap_or_default(),
+            data: to_raw_value(data).ok().filter(|data| data.get().len() <= LONGEST),
         });
         if kept.events.len() == KEPT {
             kept.events.pop_front();
@@ -136,5 +138,16 @@ mod tests {
         let later = events.follow(Some(1));
         assert_eq!((later.gap, later.past.len()), (true, KEPT));
         assert!(!events.follow(Some(3)).gap);
+    }
+
+    #[test]
+    fn what_is_kept_has_its_bound_however_much_changes() {
+        let events = Events::default();
+        for length in [LONGEST - 2, LONGEST] {
+            events.tell("node", "a", &"x".repeat(length), Moment(0));
+        }
+        let past = events.follow(Some(0)).past;
+        assert_eq!(past[0].data.as_ref().unwrap().get().len(), LONGEST);
+        assert!(past[1].data.is_none());
     }
 }

@@ -7,13 +7,16 @@
 //! ```
 //!
 //! Server and node count together: the node asks for the next number now and then, and both write it down. A node that comes
-//! back with an old number was reverted to a snapshot, or there are two of it; it is suspended and shown.
+//! back with an old number, or with a certificate in whose place it used another, was reverted to a snapshot, or there are two
+//! of it; it is suspended and shown.
 
+mod admission;
 mod ahead;
 mod application;
 mod freshness;
 mod life;
 mod nudge;
+mod pace;
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,11 +26,13 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 use utoipa::ToSchema;
 
+pub use admission::Admission;
 pub use ahead::expect as expect_ahead;
 pub use application::{Application, Standing, give_code};
 pub use freshness::{Freshness, HEARTBEAT, News, Seen};
-pub use life::{Admission, Beat, Heartbeat, Sign};
+pub use life::{Beat, Heartbeat, Sign};
 pub use nudge::Nudges;
+pub use pace::{Cost, Pace};
 
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};

@@ -71,7 +71,7 @@ pub struct Task {
     pub remaining: Option<u64>,
     /// What it is about just now, or why it failed.
     pub message: String,
-    /// What came of it.
+    /// What came of it; in lists and events there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub result: Option<Value>,
@@ -225,6 +225,15 @@ impl Task {
         Ok(task)
     }
 
+    /// The same, without what came of it.
+    #[must_use]
+    pub fn without_result(&self) -> Self {
+        Self {
+            result: None,
+            ..self.clone()
+        }
+    }
+
     /// How long it takes yet, if it goes on as it went.
     fn left(&self, now: Moment) -> Option<u64> {
         let since = now.since(self.started.filter(|_| self.state == Stage::Running)?);
@@ -289,7 +298,7 @@ impl Task {
         Ok(task)
     }
 
-    /// All, or those of a node, the newest first, before one of a moment and id.
+    /// All, or those of a node, the newest first, before one of a moment and id, without their results.
     ///
     /// # Errors
     /// The database fails.
@@ -301,8 +310,9 @@ impl Task {
         now: Moment,
     ) -> Result<Vec<Self>> {
         let (at, id) = before.unwrap_or((i64::MAX, String::new()));
+        let columns = COLUMNS.replace("result", "NULL AS result");
         let statement = format!(
-            "SELECT {COLUMNS} FROM tasks WHERE (created, id) < ($1, $2) AND ($3 IS NULL OR node = $3) \
+            "SELECT {columns} FROM tasks WHERE (created, id) < ($1, $2) AND ($3 IS NULL OR node = $3) \
              ORDER BY created DESC, id DESC LIMIT $4"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(statement))

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -108,6 +108,10 @@ async fn carry_out<C>(
     tokio::join!(telling, doing);
 }
 
+fn is_for_another_try(status: StatusCode) -> bool {
+    matches!(status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
+}
+
 async fn is_true(flag: &mut watch::Receiver<bool>) {
     if flag.wait_for(|flag| *flag).await.is_err() {
         std::future::pending::<()>().await;
@@ -133,8 +137,12 @@ where
         };
         match answer {
             Some(answer) if answer.status.is_success() && !has_ended => sleep(TELL_EVERY).await,
-            // It is heard, or nobody wants to know.
-            Some(answer) if answer.status.is_success() || answer.status.is_client_error() => {
+            // It is heard, or nobody wants to know. A node that isn't taken may have another certificate for the next try; when it
+            // is sent away for good, its work ends with it.
+            Some(answer)
+                if answer.status.is_success()
+                    || (answer.status.is_client_error() && !is_for_another_try(answer.status)) =>
+            {
                 if !answer.status.is_success() {
                     log::warn(format_args!(
                         "the server takes nothing about task {id}: {}",

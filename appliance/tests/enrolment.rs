@@ -95,12 +95,7 @@ async fn a_node_that_was_cloned_is_suspended_and_shown() {
     let (state, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (server, node, id) = enrolled(state.path()).await;
     node.end().await;
-    for entry in std::fs::read_dir(state.path()).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() && entry.file_name() != "lock" {
-            std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
-        }
-    }
+    copy_state(state.path(), copy.path());
     let first = Following::start(state.path()).await;
     server.own.advance(Duration::from_secs(30));
     server.wait_for(&id, |node| node["status"] == "LIVE").await;
@@ -112,6 +107,87 @@ async fn a_node_that_was_cloned_is_suspended_and_shown() {
     );
     second.wait_for("SUSPENDED").await;
     first.wait_for("SUSPENDED").await;
+}
+
+#[tokio::test]
+async fn a_clone_that_renews_its_certificate_first_does_not_take_the_nodes_place_unseen() {
+    let (state, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (server, node, id) = enrolled(state.path()).await;
+    node.end().await;
+    copy_state(state.path(), copy.path());
+    let known = server.wait_for(&id, |_| true).await;
+    // A clock that is ahead makes it renew.
+    let ahead = Moment(Clock::System.now().0 + 70 * 24 * 3600 * 1000);
+    let clone = Following::start_at(copy.path(), Clock::standing(ahead)).await;
+    server
+        .wait_for(&id, |node| node["fingerprint"] != known["fingerprint"])
+        .await;
+    let node = Following::start(state.path()).await;
+    let told = server.wait_for(&id, |node| node["state"] == "SUSPENDED").await;
+    assert!(
+        told["reason"]
+            .as_str()
+            .unwrap()
+            .contains("certificate in whose place it had used another"),
+        "{told}"
+    );
+    assert!(server.audited("node.suspend", &id).await);
+    clone.wait_for("SUSPENDED").await;
+    node.wait_for("SUSPENDED").await;
+}
+
+#[tokio::test]
+async fn nodes_outlive_a_server_whose_clock_is_far_ahead_for_a_while() {
+    let state = tempfile::tempdir().unwrap();
+    let (server, node, id) = enrolled(state.path()).await;
+    let now = server.own.context.ground().unwrap().clock.now();
+    let seen = server.nodes().await[0]["seen"].clone();
+    server.own.advance(Duration::from_secs(100 * 24 * 3600));
+    let start = std::time::Instant::now();
+    loop {
+        let told = node.own.get(&node.root, "/api/v1/enrolment").await.body;
+        assert_eq!(told["state"], "ACTIVE", "{told}");
+        if told["trouble"]
+            .as_str()
+            .is_some_and(|trouble| trouble.contains("certificate-expired"))
+        {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{told}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server.own.set_clock(now.after(Duration::from_secs(1)));
+    server
+        .wait_for(&id, |node| node["status"] == "LIVE" && node["seen"] != seen)
+        .await;
+}
+
+#[tokio::test]
+async fn a_server_whose_clock_cannot_be_right_certifies_nobody() {
+    let mut server = Listening::start_at(Moment(1_000_000_000)).await;
+    let state = tempfile::tempdir().unwrap();
+    let node = Following::start(state.path()).await;
+    let (_, told) = node.enrol(server.address, &server.code().await).await;
+    let path = format!("/api/v1/nodes/{}/approve", told["node"].as_str().unwrap());
+    let approval = json!({ "fingerprint": told["fingerprint"] });
+    let answer = server.own.post(&server.root, &path, &approval).await;
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (503, &json!("clock-implausible"))
+    );
+    server.own.set_clock(Clock::System.now());
+    server.root = server.own.log_in("root").await;
+    let answer = server.own.post(&server.root, &path, &approval).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+fn copy_state(from: &std::path::Path, to: &std::path::Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() && entry.file_name() != "lock" {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::audit::{self, Deed};
 use crate::configuration;
 use crate::error::{Error, Kind};
 use crate::http::problem::{Document, Problem};
-use crate::node::{Application, Beat, Heartbeat, Node, Sign, Standing as Decision, State};
+use crate::node::{Application, Beat, Cost, Heartbeat, Node, Sign, Standing as Decision, State};
 use crate::task::Task;
 
 /// A request that waits for a person.
@@ -102,6 +102,7 @@ const MOST_AUTHORITIES: usize = 8;
     (status = 403, body = Document, description = "The node is suspended or revoked"),
     (status = 409, body = Document, description = "The node knows more than the server"),
     (status = 422, body = Document),
+    (status = 429, body = Document, description = "The node asks too often"),
 ))]
 pub(super) async fn beat(
     standing: Standing,
@@ -124,6 +125,12 @@ pub(super) async fn beat(
         .settings
         .check()
         .map_err(|reason| Problem::INVALID.about(reason))?;
+    let cost = if sign.advance {
+        Cost::Number
+    } else {
+        Cost::Heartbeat
+    };
+    node.pays(&standing, cost)?;
     let counter = take(&standing, &node, &sign).await?;
     let ground = standing.ground()?;
     let id = node.id();
@@ -159,8 +166,12 @@ async fn take(standing: &Standing, node: &FromNode, sign: &Heartbeat) -> Result<
     let ground = standing.ground()?;
     let (now, id) = (ground.clock.now(), node.id());
     let mut db = ground.database.begin().await?;
-    node.admit(&mut db, now).await?;
-    let taken = Node::beat(&mut db, &id, sign, ground.news()).await?;
+    let taken = if node.comes_from_the_past(&mut db, now).await? {
+        Node::comes_from_the_past(&mut db, &id).await?
+    } else {
+        node.admit(&mut db, now).await?;
+        Node::beat(&mut db, &id, sign, ground.news()).await?
+    };
     if let Some(next) = standing.keys()?.next
         && sign.authorities.contains(&next)
     {
@@ -205,14 +216,17 @@ async fn take(standing: &Standing, node: &FromNode, sign: &Heartbeat) -> Result<
     (status = 403, body = Document, description = "The node is suspended or revoked"),
     (status = 409, body = Document, description = "The node knows more than the server"),
     (status = 422, body = Document),
+    (status = 429, body = Document, description = "The node asks too often"),
+    (status = 503, body = Document, description = "The server's clock cannot be right"),
 ))]
 pub(super) async fn renew(
     standing: Standing,
     node: FromNode,
     Body(renewal): Body<Renewal>,
 ) -> Result<(StatusCode, Json<Decision>), Problem> {
+    node.pays(&standing, Cost::Certificate)?;
     let (ground, keys) = (standing.ground()?, standing.keys()?);
-    let now = ground.clock.now();
+    let now = standing.plausible_time()?;
     let mut db = ground.database.begin().await?;
     node.admit(&mut db, now).await?;
     let known = Node::find(&mut db, &node.id(), ground.news()).await?;

@@ -137,6 +137,7 @@ pub(super) async fn read(
     (status = 404, body = Document),
     (status = 409, body = Document, description = "The fingerprint is another, or the node is not pending"),
     (status = 422, body = Document),
+    (status = 503, body = Document, description = "The server's clock cannot be right"),
 ))]
 pub(super) async fn approve(
     standing: Standing,
@@ -146,7 +147,7 @@ pub(super) async fn approve(
 ) -> Result<Json<Node>, Problem> {
     let user = user.may(Right::WriteNodes)?;
     let (ground, keys) = (standing.ground()?, standing.keys()?);
-    let now = ground.clock.now();
+    let now = standing.plausible_time()?;
     let mut db = standing.begin(&user).await?;
     let node = Node::find(&mut db, &id, ground.news())
         .await?

@@ -2,11 +2,15 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection};
 use axum::http::request::Parts;
 use axum::{Json, RequestPartsExt as _};
-use hyper::header::{AUTHORIZATION, CONNECTION, HeaderName, HeaderValue, IF_MATCH, WWW_AUTHENTICATE};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sqlx::{Sqlite, Transaction};
@@ -18,7 +22,7 @@ use crate::clock::Moment;
 use crate::error::Error;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
-use crate::node::{Admission, Node};
+use crate::node::{Admission, Cost, Node};
 use crate::service::{Context, Ground};
 
 /// The ground that a request stands on: there is one, and the connector is set up.
@@ -36,6 +40,15 @@ impl Standing {
         match Token::is_good(&mut db, user).await? {
             true => Ok(db),
             false => Err(challenge()),
+        }
+    }
+
+    /// What time it is, for what is made with an end.
+    pub(super) fn plausible_time(&self) -> Result<Moment, Problem> {
+        let now = self.ground()?.clock.now();
+        match now.is_plausible() {
+            true => Ok(now),
+            false => Err(Problem::CLOCK_IMPLAUSIBLE),
         }
     }
 
@@ -104,17 +117,20 @@ fn challenge() -> Problem {
 }
 
 /// A node that shows a certificate of this server's authority.
-pub(super) struct FromNode(NodeCertificate);
+pub(super) struct FromNode {
+    shown: NodeCertificate,
+    was_let_in: Arc<AtomicBool>,
+}
 
 impl FromNode {
     /// The node's id.
     pub(super) fn id(&self) -> String {
-        self.0.node.to_string()
+        self.shown.node.to_string()
     }
 
     /// What it shows.
     pub(super) fn certificate(&self) -> &NodeCertificate {
-        &self.0
+        &self.shown
     }
 
     /// Whether a key of the authority's signed what it shows.
@@ -123,17 +139,42 @@ impl FromNode {
         db: &mut Transaction<'_, Sqlite>,
         key: KeyDigest,
     ) -> Result<bool, Problem> {
-        Ok(self.0.signer(db).await? == Some(key))
+        Ok(self.shown.signer(db).await? == Some(key))
     }
 
     /// Sees that it is one of this server's right now.
     pub(super) async fn admit(&self, db: &mut Transaction<'_, Sqlite>, now: Moment) -> Result<(), Problem> {
-        match Node::admit(db, &self.0, now).await? {
-            Admission::Granted => Ok(()),
+        match Node::admit(db, &self.shown, now).await? {
+            Admission::Granted => {
+                self.was_let_in.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             Admission::Suspended => Err(sent_away(Problem::NODE_SUSPENDED)),
             Admission::Revoked => Err(sent_away(Problem::NODE_REVOKED)),
+            Admission::Expired => Err(sent_away(Problem::CERTIFICATE_EXPIRED)),
+            Admission::Replaced => Err(sent_away(Problem::CERTIFICATE_REPLACED)),
             Admission::Unexplained => Err(sent_away(Problem::SERVER_BEHIND)),
         }
+    }
+
+    /// Whether it comes with a certificate of the past. What was under way over a connection of before the other certificate's
+    /// use may just be late.
+    pub(super) async fn comes_from_the_past(
+        &self,
+        db: &mut Transaction<'_, Sqlite>,
+        now: Moment,
+    ) -> Result<bool, Problem> {
+        let is_late = self.was_let_in.load(Ordering::Relaxed);
+        Ok(!is_late && Node::admit(db, &self.shown, now).await? == Admission::Replaced)
+    }
+
+    /// Sees that it doesn't ask too often.
+    pub(super) fn pays(&self, standing: &Standing, cost: Cost) -> Result<(), Problem> {
+        let paid = standing
+            .ground()?
+            .pace
+            .take(self.shown.node, cost, Instant::now());
+        paid.map_err(|wait| Problem::TOO_FAST.with(RETRY_AFTER, wait.as_secs() + 1))
     }
 }
 
@@ -146,9 +187,11 @@ impl FromRequestParts<Arc<Context>> for FromNode {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Context>) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>();
-        let shown = peer.and_then(|peer| peer.certificate.clone());
-        shown.map(Self).ok_or_else(challenge)
+        let peer = parts.extensions.get::<Peer>().ok_or_else(challenge)?;
+        Ok(Self {
+            shown: peer.certificate.clone().ok_or_else(challenge)?,
+            was_let_in: Arc::clone(&peer.was_let_in),
+        })
     }
 }
 

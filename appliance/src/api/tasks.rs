@@ -16,7 +16,7 @@ use crate::access::Right;
 use crate::audit::{self, Deed};
 use crate::error::{Error, Kind as Fault};
 use crate::http::problem::{Document, Problem};
-use crate::node::{Node, State};
+use crate::node::{Cost, Node, State};
 use crate::task::{Kind, Progress, Task};
 
 #[derive(Deserialize, ToSchema)]
@@ -81,7 +81,7 @@ pub(super) async fn create(
     Ok((StatusCode::ACCEPTED, AppendHeaders(place), Json(task)).into_response())
 }
 
-/// List tasks, the newest first
+/// List tasks, the newest first, without their results
 #[utoipa::path(get, path = "/api/v1/tasks", tag = "tasks", params(Page), responses(
     (status = 200, body = [Task]),
     (status = 401, body = Document),
@@ -96,7 +96,7 @@ pub(super) async fn list(
     of(standing, user, None, page, "/api/v1/tasks".to_owned()).await
 }
 
-/// List a node's tasks, the newest first
+/// List a node's tasks, the newest first, without their results
 #[utoipa::path(get, path = "/api/v1/nodes/{id}/tasks", tag = "tasks", params(("id" = String, Path), Page), responses(
     (status = 200, body = [Task]),
     (status = 401, body = Document),
@@ -223,6 +223,7 @@ pub(super) async fn cancel(
     (status = 404, body = Document, description = "There is none, or it is another node's"),
     (status = 409, body = Document, description = "It has ended"),
     (status = 422, body = Document),
+    (status = 429, body = Document, description = "The node asks too often"),
 ))]
 pub(super) async fn progress(
     standing: Standing,
@@ -231,6 +232,7 @@ pub(super) async fn progress(
     Body(told): Body<Progress>,
 ) -> Result<Json<Task>, Problem> {
     told.check().map_err(|reason| Problem::INVALID.about(reason))?;
+    node.pays(&standing, Cost::Progress)?;
     let ground = standing.ground()?;
     let now = ground.clock.now();
     let mut db = ground.database.begin().await?;
@@ -240,6 +242,7 @@ pub(super) async fn progress(
     let task = task.ok_or(Problem::NOT_FOUND)?;
     let task = task.progress(&mut db, told, now).await?.ok_or(Problem::ENDED)?;
     db.commit().await.map_err(Error::from)?;
-    ground.events.tell("task", &task.id, &task, now);
+    let data = task.without_result();
+    ground.events.tell("task", &task.id, &data, now);
     Ok(Json(task))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -29,23 +30,25 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 const BREATH: Duration = Duration::from_millis(200);
 /// Heartbeats after which server and node agree on the next number.
 const AGREE_EVERY: u32 = 30;
-/// Between two tries to renew the certificate, whatever came of the first.
+/// Between two tries to renew a certificate that grows old, whatever came of the first: a clock that is wrong makes it old again.
 const RENEW_EVERY: Duration = Duration::from_secs(3600);
+/// Likewise where the server wants another one.
+const RENEW_AGAIN: Duration = Duration::from_secs(60);
 /// Keys of a server's that are kept.
 const AUTHORITIES: usize = 8;
 
 /// What lasts from one step to the next.
 #[derive(Default)]
 struct Connected {
-    /// The enrolment that the client is for.
-    to: Option<Kept>,
+    /// The enrolment that the client is for; work that goes on connects by what it is then.
+    to: watch::Sender<Option<Kept>>,
     client: Option<Client>,
     beats: u32,
     asked: u32,
     /// The server wants another certificate to be asked for.
     renew: bool,
-    /// When the certificate may be renewed again.
-    renew_at: Option<Instant>,
+    /// When it was last tried to renew the certificate.
+    renewed: Option<Instant>,
     work: Work,
 }
 
@@ -90,11 +93,11 @@ impl Connected {
         let same = |to: &Kept| {
             (to.node, &to.certificate, &to.authorities) == (kept.node, &kept.certificate, &kept.authorities)
         };
-        if self.client.is_none() || !self.to.as_ref().is_some_and(same) {
+        if self.client.is_none() || !self.to.borrow().as_ref().is_some_and(same) {
             // With the first heartbeat after a start the next number is agreed on.
             (self.client, self.beats) = (Some(kept.client(&ground.resolver)?), 0);
         }
-        self.to = Some(kept.clone());
+        self.to.send_replace(Some(kept.clone()));
         let Some(client) = &mut self.client else {
             return Ok(None);
         };
@@ -112,10 +115,11 @@ impl Connected {
                     format!("the node's certificate ended on {expires}: enrol the node anew"),
                 ));
             }
-            let may_renew = self.renew_at.is_none_or(|at| at <= Instant::now());
+            let pause = if self.renew { RENEW_AGAIN } else { RENEW_EVERY };
+            let may_renew = self.renewed.is_none_or(|at| at.elapsed() >= pause);
             if may_renew && (self.renew || expires.since(now) < expires.since(begins) / 3) {
-                // A server that doesn't renew is spoken with nevertheless, and one whose clock is wrong isn't asked for ever.
-                self.renew_at = Some(Instant::now() + RENEW_EVERY);
+                // A server that doesn't renew is spoken with nevertheless.
+                self.renewed = Some(Instant::now());
                 return kept.renew(ground, client).await.map(Some);
             }
         }
@@ -142,7 +146,7 @@ impl Connected {
             }
         }
         self.work
-            .follow(context, &own_connections(context, &kept), &beat.tasks);
+            .follow(context, &own_connections(context, &self.to), &beat.tasks);
         // Whatever a server says, it isn't asked without a pause, nor forgotten.
         let interval = Duration::from_millis(beat.interval.clamp(1000, 600_000));
         let held = start.elapsed() + BREATH >= interval;
@@ -160,10 +164,13 @@ impl Connected {
 /// Makes connections of their own for those who tell how work goes.
 fn own_connections(
     context: &Arc<Context>,
-    kept: &Kept,
+    to: &watch::Sender<Option<Kept>>,
 ) -> impl Fn() -> Result<Client> + Send + Sync + Clone + 'static {
-    let (resolver, kept) = (context.resolver(), kept.clone());
-    move || kept.client(&resolver)
+    let (resolver, to) = (context.resolver(), to.subscribe());
+    move || match to.borrow().as_ref() {
+        Some(kept) => kept.client(&resolver),
+        None => Err(Error::new(Kind::Unreachable, "the server", "there is none")),
+    }
 }
 
 impl Kept {
@@ -227,7 +234,12 @@ impl Kept {
             StatusCode::FORBIDDEN => {
                 let state = match answer.code().as_str() {
                     "node-suspended" => State::Suspended,
-                    _ => State::Revoked,
+                    "node-revoked" => State::Revoked,
+                    // A clock that is put right, or the next connection, may change it.
+                    other => {
+                        let reason = format!("doesn't take this node just now: {other}");
+                        return Err(Error::new(Kind::Refused, "the server", reason));
+                    }
                 };
                 let sent_away = Self { state, ..own.clone() };
                 sent_away.keep(ground, &own).await?;

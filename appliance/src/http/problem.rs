@@ -71,9 +71,20 @@ problems! {
     NOT_FOUND = NOT_FOUND, "not-found", "There is no such resource", "Nothing is there, or nothing that this user sees.";
     /// The node was reverted or cloned.
     NODE_SUSPENDED = FORBIDDEN, "node-suspended", "The node is suspended",
-        "It came back with a number of the past: it was reverted to a snapshot, or there are two of it.";
+        "It came back with a number or a certificate of the past: it was reverted to a snapshot, or there are two of it.";
     /// The node is not one of the server's any more.
     NODE_REVOKED = FORBIDDEN, "node-revoked", "The node is not one of this server's", "Enrol it anew.";
+    /// The node's certificate has ended, if our clock is right.
+    CERTIFICATE_EXPIRED = FORBIDDEN, "certificate-expired", "The node's certificate has ended by this server's clock",
+        "Compare the clocks of both sides. If the server's is right, enrol the node anew.";
+    /// The node has another certificate.
+    CERTIFICATE_REPLACED = FORBIDDEN, "certificate-replaced", "The node has used another certificate in the place of this one",
+        "Use the newest.";
+    /// Nothing that has an end can be made.
+    CLOCK_IMPLAUSIBLE = SERVICE_UNAVAILABLE, "clock-implausible", "The server's clock cannot be right",
+        "A certificate that is made by it is good for nobody: set the clock. /readyz says more.";
+    /// A node asks too often.
+    TOO_FAST = TOO_MANY_REQUESTS, "too-fast", "The node asks too often", "Wait as long as the Retry-After header field says.";
     /// The node knows more than the server, and no restore explains that.
     SERVER_BEHIND = CONFLICT, "server-behind", "The server's state is older than the node's",
         "It was put back, and not by vcc restore: make a backup of it and restore that.";

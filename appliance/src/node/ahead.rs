@@ -109,21 +109,24 @@ mod tests {
         let later = NOW.after(std::time::Duration::from_secs(90 * 3600));
         for (state, admitted) in [
             (State::Active, Admission::Granted),
-            (State::Suspended, Admission::Revoked),
+            (State::Suspended, Admission::Suspended),
             (State::Revoked, Admission::Revoked),
         ] {
             let node = Uuid::new_v4();
             let database = database(&node.to_string(), state).await;
             let mut db = database.begin().await.unwrap();
             let (known, forgotten) = (certificate(node, 2), certificate(node, 3));
-            crate::node::life::know(&mut db, &known, None).await.unwrap();
+            crate::node::admission::know(&mut db, &known, None).await.unwrap();
             let before = Node::admit(&mut db, &forgotten, later).await.unwrap();
             assert_ne!(before, Admission::Granted);
             expect(&mut db, NOW).await.unwrap();
             let older = certificate(node, 1);
             assert_eq!(
                 Node::admit(&mut db, &older, later).await.unwrap(),
-                Admission::Revoked
+                match state {
+                    State::Active => Admission::Replaced,
+                    _ => admitted,
+                }
             );
             assert_eq!(Node::admit(&mut db, &forgotten, later).await.unwrap(), admitted);
             if state == State::Active {

@@ -247,7 +247,7 @@ impl Node {
             .parse()
             .map_err(|error| broken("the node's id").because(error))?;
         let (certificate, says) = authority.certify(&request, id, now)?;
-        super::life::know(db, &says, Some(authority.digest())).await?;
+        super::admission::know(db, &says, Some(authority.digest())).await?;
         Ok(BASE64_STANDARD.encode(&certificate))
     }
 }

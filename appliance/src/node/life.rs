@@ -1,4 +1,4 @@
-//! A node that was taken in: who it is at each request, its signs of life, and its next certificate.
+//! A node that was taken in: its signs of life, and its next certificate.
 
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, Sqlite, Transaction};
@@ -75,115 +75,11 @@ pub enum Sign {
         /// Nobody was told before.
         is_new: bool,
     },
-    /// The number is one of the past: the node is suspended.
+    /// The number, or the certificate, is one of the past: the node is suspended.
     Past,
 }
 
-/// Whether a node is let in by the certificate that it shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// It is one of the server's.
-    Granted,
-    /// It is suspended.
-    Suspended,
-    /// It is not one of the server's, or not by this certificate.
-    Revoked,
-    /// The server's authority made the certificate, and the server doesn't know of it: it has lost what it knew.
-    Unexplained,
-}
-
-/// Lets a node in by a certificate that was made for it.
-///
-/// `authority` is the key that signed it, if that is known.
-pub(super) async fn know(
-    db: &mut Transaction<'_, Sqlite>,
-    certificate: &NodeCertificate,
-    authority: Option<KeyDigest>,
-) -> Result<()> {
-    let node = certificate.node.to_string();
-    let statement = "INSERT INTO certificates (serial, number, node, key, begins, expires, authority) VALUES ($1, \
-         (SELECT COALESCE(MAX(number), 0) + 1 FROM certificates WHERE node = $2), $2, $3, $4, $5, $6)";
-    sqlx::query(statement)
-        .bind(&certificate.serial)
-        .bind(&node)
-        .bind(certificate.key.to_string())
-        .bind(certificate.begins.0)
-        .bind(certificate.expires.0)
-        .bind(authority.map(String::from).unwrap_or_default())
-        .execute(&mut **db)
-        .await?;
-    sqlx::query("UPDATE nodes SET expires = $1 WHERE id = $2")
-        .bind(certificate.expires.0)
-        .bind(&node)
-        .execute(&mut **db)
-        .await?;
-    Ok(())
-}
-
 impl Node {
-    /// Whether a node is let in by a certificate of our authority's. With the first use of the certificate that it was given last,
-    /// the one before is void.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn admit(
-        db: &mut Transaction<'_, Sqlite>,
-        shown: &NodeCertificate,
-        now: Moment,
-    ) -> Result<Admission> {
-        if now >= shown.expires {
-            return Ok(Admission::Revoked);
-        }
-        let node = shown.node.to_string();
-        let statement = "SELECT state, (SELECT MAX(begins) FROM certificates WHERE node = id) AS newest, \
-                         (SELECT MAX(number) FROM certificates WHERE node = id) AS last, \
-                         (SELECT COUNT(*) FROM certificates WHERE node = id) AS many, \
-                         (SELECT number FROM certificates WHERE node = id AND serial = $2) AS number \
-                         FROM nodes WHERE id = $1";
-        let row = sqlx::query(statement)
-            .bind(&node)
-            .bind(&shown.serial)
-            .fetch_optional(&mut **db)
-            .await?;
-        let Some(row) = row else {
-            return Ok(Admission::Revoked);
-        };
-        let state: State = row.get::<String, _>("state").parse()?;
-        let number: Option<i64> = row.get("number");
-        let is_the_last = number.is_some() && number == row.get("last");
-        // Our authority made it after all that we know of: our state is an older one.
-        let newest: Option<i64> = row.get("newest");
-        let is_forgotten = state == State::Active
-            && number.is_none()
-            && newest.is_some_and(|newest| shown.begins.0 > newest);
-        if number.is_none() && !is_forgotten {
-            return Ok(Admission::Revoked);
-        }
-        if is_forgotten && !ahead::is_expected(db, &node).await? {
-            return Ok(Admission::Unexplained);
-        }
-        if is_forgotten {
-            know(db, shown, None).await?;
-        }
-        if is_forgotten || (is_the_last && row.get::<i64, _>("many") > 1) {
-            sqlx::query("DELETE FROM certificates WHERE node = $1 AND serial <> $2")
-                .bind(&node)
-                .bind(&shown.serial)
-                .execute(&mut **db)
-                .await?;
-            sqlx::query("UPDATE nodes SET key = $1 WHERE id = $2")
-                .bind(shown.key.to_string())
-                .bind(&node)
-                .execute(&mut **db)
-                .await?;
-        }
-        Ok(match state {
-            State::Active => Admission::Granted,
-            State::Suspended => Admission::Suspended,
-            State::Pending | State::Revoked => Admission::Revoked,
-        })
-    }
-
     /// Notes a sign of life.
     ///
     /// # Errors
@@ -223,15 +119,7 @@ impl Node {
                     "it came back with number {} where {counter} was agreed on: it was reverted to a snapshot, or there are two of it",
                     sign.counter
                 );
-                let statement = "UPDATE nodes SET state = $1, reason = $2, revision = revision + 1 \
-                                 WHERE id = $3 AND state = 'ACTIVE'";
-                sqlx::query(statement)
-                    .bind(State::Suspended.as_str())
-                    .bind(reason)
-                    .bind(id)
-                    .execute(&mut **db)
-                    .await?;
-                return Ok(Sign::Past);
+                return Self::suspend(db, id, &reason).await;
             }
         };
         if next != (counter, nonce) || sign.version != version || has_reason {
@@ -250,6 +138,28 @@ impl Node {
             true => Sign::Ahead(next.0),
             false => Sign::Taken(next.0),
         })
+    }
+
+    /// Suspends a node that comes with a certificate in whose place it has used another: it came from the past.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn comes_from_the_past(db: &mut Transaction<'_, Sqlite>, id: &str) -> Result<Sign> {
+        let reason = "it came back with a certificate in whose place it had used another: it was reverted to a snapshot, or \
+                      there are two of it";
+        Self::suspend(db, id, reason).await
+    }
+
+    async fn suspend(db: &mut Transaction<'_, Sqlite>, id: &str, reason: &str) -> Result<Sign> {
+        let statement = "UPDATE nodes SET state = $1, reason = $2, revision = revision + 1 \
+                         WHERE id = $3 AND state = 'ACTIVE'";
+        sqlx::query(statement)
+            .bind(State::Suspended.as_str())
+            .bind(reason)
+            .bind(id)
+            .execute(&mut **db)
+            .await?;
+        Ok(Sign::Past)
     }
 
     /// The next certificate, for a request (base64), in DER, base64. The one in use stays good until it is used.
@@ -286,20 +196,6 @@ impl Node {
             .execute(&mut **db)
             .await?;
         Ok(())
-    }
-}
-
-impl NodeCertificate {
-    /// The key that signed it, if that is known.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn signer(&self, db: &mut Transaction<'_, Sqlite>) -> Result<Option<KeyDigest>> {
-        let row = sqlx::query("SELECT authority FROM certificates WHERE serial = $1")
-            .bind(&self.serial)
-            .fetch_optional(&mut **db)
-            .await?;
-        Ok(row.and_then(|row| row.get::<String, _>("authority").try_into().ok()))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::database::Database;
 use crate::enrolment::Link;
 use crate::error::Result;
 use crate::event::Events;
-use crate::node::{News, Nudges, Seen};
+use crate::node::{News, Nudges, Pace, Seen};
 use crate::resolver::Resolver;
 use crate::setup::Setup;
 use crate::store::Store;
@@ -33,6 +33,8 @@ pub struct Ground {
     pub seen: Seen,
     /// On a server: wakes the requests in which its nodes wait for news.
     pub nudges: Nudges,
+    /// On a server: how fast its nodes may ask.
+    pub pace: Pace,
     /// What changes while somebody looks.
     pub events: Events,
     /// On a node: how it gets on with its server.
@@ -66,6 +68,7 @@ impl Ground {
             resolver: Resolver::default(),
             seen: Seen::default(),
             nudges: Nudges::default(),
+            pace: Pace::default(),
             events: Events::default(),
             link: Link::default(),
         })

@@ -5,10 +5,9 @@ use time::OffsetDateTime;
 
 use super::Offset;
 use crate::check::{CLOCK, Check};
+use crate::clock::Moment;
 use crate::endpoint::Endpoint;
 
-/// 2026-01-01, before which there was no such program.
-const EARLIEST: i64 = 1_767_225_600;
 /// Polls that nobody answers before that is told.
 pub(super) const MOST_MISSED: u32 = 3;
 const REMEDY: &str =
@@ -54,7 +53,7 @@ pub struct Measurement {
 
 /// Whether a time can be.
 pub(super) fn is_plausible(time: OffsetDateTime) -> bool {
-    time.unix_timestamp() >= EARLIEST
+    Moment::from(time).is_plausible()
 }
 
 impl Status {

@@ -220,6 +220,10 @@ impl Connector {
         (id, session)
     }
 
+    pub(crate) fn set_clock(&self, at: Moment) {
+        self.context.ground().unwrap().clock.set(at);
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         self.context.ground().unwrap().clock.advance(by);
     }
