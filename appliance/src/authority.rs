@@ -190,6 +190,7 @@ fn own_template(now: Moment) -> Result<CertificateParams, rcgen::Error> {
 }
 
 fn validity(now: Moment, before: Duration, long: Duration) -> (OffsetDateTime, OffsetDateTime) {
+    let now = now.max(Moment::EARLIEST);
     let now = OffsetDateTime::from_unix_timestamp(now.0 / 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     (now - before, now + long)
 }
@@ -198,7 +199,7 @@ fn validity(now: Moment, before: Duration, long: Duration) -> (OffsetDateTime, O
 mod tests {
     use super::*;
 
-    const NOW: Moment = Moment(1_764_000_000_000);
+    const NOW: Moment = Moment(1_790_000_000_000);
 
     fn request(key: &KeyPair) -> Vec<u8> {
         let template = CertificateParams::new(vec!["evil.example".to_owned()]).unwrap();

@@ -16,12 +16,17 @@ async fn authority(server: &Listening) -> Value {
     server.own.get(&server.root, "/api/v1/authority").await.body
 }
 
-async fn rotate(server: &Listening, force: bool) -> (u16, Value) {
+async fn rotate(server: &Listening) -> (u16, Value) {
+    post(server, &json!({})).await
+}
+
+async fn force(server: &Listening, step: &str) -> (u16, Value) {
+    post(server, &json!({ "force": step })).await
+}
+
+async fn post(server: &Listening, wish: &Value) -> (u16, Value) {
     let path = "/api/v1/authority/rotate";
-    let answer = server
-        .own
-        .post(&server.root, path, &json!({ "force": force }))
-        .await;
+    let answer = server.own.post(&server.root, path, wish).await;
     (answer.status, answer.body)
 }
 
@@ -54,13 +59,13 @@ async fn the_next_key_is_used_when_every_node_knows_it_and_the_former_is_gone_wh
     let first = authority(&server).await;
     assert_eq!((first.get("next"), &first["waiting"]), (None, &json!(0)));
     let code = server.code().await;
-    assert_eq!(rotate(&server, true).await.0, 409, "there is nothing to force");
+    assert_eq!(force(&server, "SWITCH").await.0, 409, "there is nothing to force");
 
-    let (status, begun) = rotate(&server, false).await;
+    let (status, begun) = rotate(&server).await;
     assert_eq!((status, &begun["key"]), (202, &first["key"]), "{begun}");
     let next = begun["next"].clone();
     assert_ne!(next, first["key"]);
-    assert_eq!(rotate(&server, false).await.0, 409, "one after the other");
+    assert_eq!(rotate(&server).await.0, 409, "one after the other");
     let waits = wait_for(&server, |told| told["waiting"] == 1).await;
     assert_eq!(waits["waiting_for"].as_array().unwrap().len(), 1);
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -107,7 +112,7 @@ async fn a_rotation_goes_on_after_a_restart_of_the_server() {
     let address = server.address.to_string();
     let (node, id) = enrol(&server, &node_state).await;
     node.end().await;
-    let next = rotate(&server, false).await.1["next"].clone();
+    let next = rotate(&server).await.1["next"].clone();
     server.end().await;
 
     let server = Listening::start_in(&state, now, &address).await;
@@ -130,12 +135,22 @@ async fn a_node_that_was_away_while_a_rotation_was_forced_has_to_come_anew() {
     let (near, near_id) = enrol(&server, &folder.path().join("near")).await;
     let (far, far_id) = enrol(&server, &folder.path().join("far")).await;
     far.end().await;
-    let next = rotate(&server, false).await.1["next"].clone();
+    let next = rotate(&server).await.1["next"].clone();
     wait_for(&server, |told| told["waiting"] == 1).await;
-    let (status, told) = rotate(&server, true).await;
+    assert_eq!(force(&server, "RETIRE").await.0, 409, "it is not the next step");
+    let (status, told) = force(&server, "SWITCH").await;
     assert_eq!((status, &told["key"]), (202, &next), "{told}");
+    assert_eq!(
+        force(&server, "SWITCH").await.0,
+        409,
+        "said twice, it is done once"
+    );
     wait_for(&server, |told| told["waiting"] == 1).await;
-    assert_eq!(rotate(&server, true).await.1.get("former"), None);
+    let behind = server.wait_for(&far_id, |_| true).await;
+    let reason = behind["reason"].as_str().unwrap();
+    assert!(reason.contains("enrol it anew"), "{behind}");
+    assert!(server.audited("node.leave-behind", &far_id).await);
+    assert_eq!(force(&server, "RETIRE").await.1.get("former"), None);
     is_heard(&server, &near_id).await;
 
     let far = Following::start(&folder.path().join("far")).await;
@@ -152,4 +167,32 @@ async fn a_node_that_was_away_while_a_rotation_was_forced_has_to_come_anew() {
     let far_now = server.wait_for(&far_id, |_| true).await;
     assert_eq!(far_now["status"], "UNREACHABLE");
     near.end().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_while_the_key_is_replaced_leaves_no_node_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Listening::start().await;
+    let right = server.own.context.ground().unwrap().clock.now();
+    let (node, id) = enrol(&server, &folder.path().join("node")).await;
+    node.end().await;
+    // What the server shows now begins later than anybody would take.
+    server.own.advance(Duration::from_secs(1000 * 24 * 3600));
+    server.root = server.own.log_in("root").await;
+    let before = authority(&server).await;
+    let (status, begun) = rotate(&server).await;
+    assert_eq!(status, 202, "{begun}");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let waits = authority(&server).await;
+    assert_eq!((&waits["key"], &waits["waiting"]), (&before["key"], &json!(1)));
+
+    server.own.set_clock(right.after(Duration::from_secs(60)));
+    server.root = server.own.log_in("root").await;
+    let _node = Following::start(&folder.path().join("node")).await;
+    let done = wait_for(&server, |told| {
+        told["key"] == begun["next"] && told.get("former").is_none()
+    })
+    .await;
+    assert_eq!(done["waiting"], 0, "{done}");
+    is_heard(&server, &id).await;
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::request::{Body, LoggedIn, Standing};
 use crate::access::Right;
-use crate::authority::rotation::{self, Standing as Authority};
+use crate::authority::rotation::{self, Forced, Standing as Authority};
 use crate::error::{Error, Kind};
 use crate::http::problem::{Document, Problem};
 use crate::service::take_step;
@@ -15,9 +15,8 @@ use crate::service::take_step;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rotation {
-    /// The next step is taken now, whatever nodes it waits for: these have to be enrolled anew.
-    #[serde(default)]
-    force: bool,
+    /// The step to be taken now, whatever nodes it waits for: these have to be enrolled anew. Left out, another key is made.
+    force: Option<Forced>,
 }
 
 /// See how the authority stands
@@ -30,7 +29,14 @@ pub(super) async fn read(standing: Standing, user: LoggedIn) -> Result<Json<Auth
     user.may(Right::ReadNodes)?;
     let ground = standing.ground()?;
     let mut db = ground.database.begin().await?;
-    Ok(Json(rotation::standing(&mut db, ground.clock.now()).await?))
+    Ok(Json(rotation::standing(&mut db).await?))
+}
+
+fn in_the_way(error: Error) -> Problem {
+    match error.kind() {
+        Kind::Taken | Kind::Changed => Problem::CONFLICT.about(format!("{}.", error.reason())),
+        _ => Problem::from(error),
+    }
 }
 
 /// Put another key in the place of the authority's
@@ -40,7 +46,7 @@ pub(super) async fn read(standing: Standing, user: LoggedIn) -> Result<Json<Auth
     (status = 202, body = Authority),
     (status = 401, body = Document),
     (status = 403, body = Document),
-    (status = 409, body = Document, description = "Another key is on its way already, or there is none to be forced"),
+    (status = 409, body = Document, description = "Another key is on its way already, or the step that is forced is not the next"),
     (status = 422, body = Document),
 ))]
 pub(super) async fn rotate(
@@ -52,21 +58,16 @@ pub(super) async fn rotate(
     let ground = standing.ground()?;
     let now = ground.clock.now();
     let mut db = standing.begin(&user).await?;
-    let is_rotating = standing.keys()?.is_rotating();
-    if rotation.force && !is_rotating {
-        return Err(Problem::CONFLICT.about("There is no other key on its way."));
-    }
-    if !rotation.force {
+    if rotation.force.is_none() {
         rotation::begin(&mut db, &user.name, now)
             .await
-            .map_err(|error| match error.kind() {
-                Kind::Taken => Problem::CONFLICT.about(format!("{}.", error.reason())),
-                _ => Problem::from(error),
-            })?;
+            .map_err(in_the_way)?;
     }
     db.commit().await.map_err(Error::from)?;
-    take_step(&standing.0, &user.name, rotation.force).await?;
+    take_step(&standing.0, &user.name, rotation.force)
+        .await
+        .map_err(in_the_way)?;
     let mut db = ground.database.begin().await?;
-    let authority = rotation::standing(&mut db, now).await?;
+    let authority = rotation::standing(&mut db).await?;
     Ok((StatusCode::ACCEPTED, Json(authority)))
 }

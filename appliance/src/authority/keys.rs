@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls_pki_types::CertificateDer;
 use sqlx::{Row as _, Sqlite, Transaction};
 
+use super::rotation::Forced;
 use super::{Authority, KeyDigest, PLACE, Pem, read_certificate};
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
@@ -39,10 +40,18 @@ impl Keys {
     /// # Errors
     /// The database fails.
     pub async fn are_there(db: &mut Transaction<'_, Sqlite>) -> Result<bool> {
+        Ok(Self::count(db).await? > 0)
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn count(db: &mut Transaction<'_, Sqlite>) -> Result<i64> {
         let row = sqlx::query("SELECT COUNT(*) AS many FROM authorities")
             .fetch_one(&mut **db)
             .await?;
-        Ok(row.get::<i64, _>("many") > 0)
+        Ok(row.get("many"))
     }
 
     /// Reads them.
@@ -90,6 +99,15 @@ impl Keys {
             .into_iter()
             .flatten()
             .collect()
+    }
+
+    /// What comes next, while one follows the other.
+    pub fn next_step(&self) -> Option<Forced> {
+        match (&self.next, &self.former) {
+            (Some(_), _) => Some(Forced::Switch),
+            (None, Some(_)) => Some(Forced::Retire),
+            (None, None) => None,
+        }
     }
 
     /// Whether one follows the other right now.

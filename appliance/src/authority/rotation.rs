@@ -7,9 +7,10 @@
 //!       ──► retire: nothing that the former key signed is good any more
 //! ```
 //!
-//! Each step waits for the last node, or is forced: a node that was away then has to be enrolled anew.
+//! Each step waits for the last node, or is forced: a node that was away then is left behind, and has to be enrolled anew. Whether
+//! a certificate has ended doesn't count: a clock that is wrong for a while leaves no node behind.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, Sqlite, Transaction};
 use utoipa::ToSchema;
 
@@ -19,6 +20,9 @@ use crate::audit::{self, Deed};
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
 
+/// Why a node that was away doesn't come back.
+const LEFT_BEHIND: &str =
+    "the key of the server's authority was replaced while the node was away: enrol it anew";
 /// Names of nodes that are told at most.
 const MOST_NAMES: usize = 100;
 
@@ -40,6 +44,16 @@ pub struct Standing {
     pub waiting: u64,
     /// Their names, or the first hundred of them.
     pub waiting_for: Vec<String>,
+}
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Forced {
+    /// The next key is used, whoever doesn't know it.
+    Switch,
+    /// The former key goes, whoever has no certificate of another.
+    Retire,
 }
 
 /// What was done.
@@ -89,16 +103,29 @@ pub async fn begin(db: &mut Transaction<'_, Sqlite>, actor: &str, now: Moment) -
 /// Takes the next step if nothing has to be waited for, or if it is forced; tells which.
 ///
 /// # Errors
-/// The database fails.
+/// [`Kind::Changed`] where another step is the next than the one that is forced.
 pub async fn proceed(
     db: &mut Transaction<'_, Sqlite>,
     actor: &str,
-    is_forced: bool,
+    forced: Option<Forced>,
     now: Moment,
 ) -> Result<Option<Step>> {
     let keys = Keys::read(db).await?;
-    if !keys.is_rotating() || !is_forced && !waiting(db, &keys, now).await?.is_empty() {
+    let next = keys.next_step();
+    if forced.is_some() && forced != next {
+        let reason = match next {
+            None => "there is no other key on its way",
+            Some(Forced::Switch) => "the next step is to switch",
+            Some(Forced::Retire) => "the next step is to retire the former key",
+        };
+        return Err(Error::new(Kind::Changed, "authority", reason));
+    }
+    let waiting = waiting(db, &keys).await?;
+    if next.is_none() || (forced.is_none() && !waiting.is_empty()) {
         return Ok(None);
+    }
+    for (id, _) in &waiting {
+        leave_behind(db, id, actor, now).await?;
     }
     let (step, statements): (_, &[&str]) = match keys.next {
         Some(_) => (
@@ -123,41 +150,57 @@ pub async fn proceed(
 ///
 /// # Errors
 /// The database fails.
-pub async fn standing(db: &mut Transaction<'_, Sqlite>, now: Moment) -> Result<Standing> {
+pub async fn standing(db: &mut Transaction<'_, Sqlite>) -> Result<Standing> {
     let keys = Keys::read(db).await?;
-    let mut names = waiting(db, &keys, now).await?;
-    let waiting = names.len() as u64;
-    names.truncate(MOST_NAMES);
+    let nodes = waiting(db, &keys).await?;
+    let waiting = nodes.len() as u64;
+    let names = nodes.into_iter().map(|(_, name)| name).take(MOST_NAMES);
     Ok(Standing {
         key: keys.current.digest(),
         created: keys.created,
         next: keys.next,
         former: keys.former.map(|(digest, _)| digest),
         waiting,
-        waiting_for: names,
+        waiting_for: names.collect(),
     })
 }
 
-/// Names of the nodes that keep the rotation from its next step.
-async fn waiting(db: &mut Transaction<'_, Sqlite>, keys: &Keys, now: Moment) -> Result<Vec<String>> {
-    let rows = match (keys.next, &keys.former) {
+/// Ids and names of the nodes that keep the rotation from its next step.
+async fn waiting(db: &mut Transaction<'_, Sqlite>, keys: &Keys) -> Result<Vec<(String, String)>> {
+    let (statement, key) = match (keys.next, &keys.former) {
         (Some(next), _) => {
-            let statement = "SELECT name FROM nodes WHERE state = 'PENDING' OR (state = 'ACTIVE' AND knows <> $1 \
-                             AND EXISTS (SELECT 1 FROM certificates WHERE node = id AND certificates.expires > $2)) \
-                             ORDER BY name";
-            let query = sqlx::query(statement).bind(next.to_string()).bind(now.0);
-            query.fetch_all(&mut **db).await?
+            let statement = "SELECT id, name FROM nodes WHERE state = 'PENDING' OR (state = 'ACTIVE' AND knows <> $1) \
+                             ORDER BY name, id";
+            (statement, next)
         }
         (None, Some(_)) => {
-            let statement = "SELECT name FROM nodes WHERE state = 'ACTIVE' AND EXISTS (SELECT 1 FROM certificates \
-                             WHERE node = id AND authority <> $1 AND certificates.expires > $2) ORDER BY name";
-            let current = keys.current.digest().to_string();
-            let query = sqlx::query(statement).bind(current).bind(now.0);
-            query.fetch_all(&mut **db).await?
+            let statement = "SELECT id, name FROM nodes WHERE state = 'ACTIVE' AND EXISTS (SELECT 1 FROM certificates \
+                             WHERE node = id AND authority <> $1) ORDER BY name, id";
+            (statement, keys.current.digest())
         }
-        (None, None) => Vec::new(),
+        (None, None) => return Ok(Vec::new()),
     };
-    Ok(rows.iter().map(|row| row.get("name")).collect())
+    let rows = sqlx::query(statement)
+        .bind(key.to_string())
+        .fetch_all(&mut **db)
+        .await?;
+    Ok(rows.iter().map(|row| (row.get("id"), row.get("name"))).collect())
+}
+
+async fn leave_behind(db: &mut Transaction<'_, Sqlite>, id: &str, actor: &str, now: Moment) -> Result<()> {
+    sqlx::query("UPDATE nodes SET reason = $1, revision = revision + 1 WHERE id = $2")
+        .bind(LEFT_BEHIND)
+        .bind(id)
+        .execute(&mut **db)
+        .await?;
+    let deed = Deed {
+        actor,
+        tenant: None,
+        action: "node.leave-behind",
+        object: id,
+        outcome: "done",
+    };
+    audit::record(db, deed, now).await
 }
 
 async fn note(db: &mut Transaction<'_, Sqlite>, step: Step, actor: &str, now: Moment) -> Result<()> {

@@ -49,7 +49,7 @@ mod tests {
     use rcgen::{CertificateParams, KeyPair};
     use uuid::Uuid;
 
-    const NOW: Moment = Moment(1_764_000_000_000);
+    const NOW: Moment = Moment(1_790_000_000_000);
 
     async fn database(id: &str, state: State) -> Database {
         let database = Database::in_memory().await.unwrap();
