@@ -41,7 +41,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 use hyper::Response;
 use hyper::header::{
@@ -50,6 +50,7 @@ use hyper::header::{
 };
 
 use crate::http::problem::Problem;
+use crate::log;
 use crate::role::Role;
 use crate::service::Context;
 
@@ -57,6 +58,7 @@ const HEALTH: &str = "/healthz";
 const READY: &str = "/readyz";
 const METRICS: &str = "/metrics";
 const ABOUT: &str = "/api/v1/about";
+const HEARTBEATS: &str = "/api/v1/heartbeats";
 /// The label of every request to nowhere.
 const OTHER: &str = "other";
 
@@ -108,6 +110,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&context), gate));
     open.method_not_allowed_fallback(|| async { Problem::METHOD_NOT_ALLOWED.response() })
         .merge(gated)
+        .layer(from_fn(to_its_end))
         .layer(from_fn_with_state(Arc::clone(&context), finish))
         .with_state(context)
 }
@@ -119,7 +122,7 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
             .route("/api/v1/enrolment-codes", post(nodes::create_code))
             .route("/api/v1/enrolments", post(enrolments::create))
             .route("/api/v1/enrolments/{id}", get(enrolments::read))
-            .route("/api/v1/heartbeats", post(enrolments::beat))
+            .route(HEARTBEATS, post(enrolments::beat))
             .route("/api/v1/certificates", post(enrolments::renew))
             .route("/api/v1/nodes", get(nodes::list))
             .route("/api/v1/nodes/{id}", get(nodes::read))
@@ -169,6 +172,21 @@ async fn gate(State(context): State<Arc<Context>>, request: Request, next: Next)
         None if !context.is_new() => Problem::STATE_UNAVAILABLE.response(),
         _ => Problem::SETUP_REQUIRED.response(),
     }
+}
+
+/// Sees a change through, also where whoever asked for it goes: what is in the tables is in effect.
+async fn to_its_end(request: Request, next: Next) -> Response<Body> {
+    let matched = request.extensions().get::<MatchedPath>();
+    // A node's request is held, and would take the news from its next one.
+    let is_held = matched.is_some_and(|matched| matched.as_str() == HEARTBEATS);
+    if is_held || request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let answer = tokio::spawn(next.run(request)).await;
+    answer.unwrap_or_else(|error| {
+        log::error(format_args!("a request failed: {error}"));
+        Problem::INTERNAL.response()
+    })
 }
 
 /// Counts every answer and adds the header fields that all have.

@@ -17,7 +17,7 @@ use rustls::version::TLS13;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::access::Secret;
@@ -30,6 +30,8 @@ pub use trust::Trust;
 
 /// The longest that a connection, or an answer, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a connection without a request is relied on: connectors close theirs after 15 seconds.
+const FRESH: Duration = Duration::from_secs(8);
 /// The longest answer in bytes.
 const LIMIT: usize = 1 << 20;
 
@@ -44,7 +46,13 @@ pub struct Client {
     tls: TlsConnector,
     /// What is wrong with one who isn't it.
     stranger: &'static str,
-    kept: Option<SendRequest<Full<Bytes>>>,
+    kept: Option<Kept>,
+}
+
+/// A connection that is ready for the next request.
+struct Kept {
+    sender: SendRequest<Full<Bytes>>,
+    since: Instant,
 }
 
 /// An answer.
@@ -149,7 +157,10 @@ impl Client {
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, LIMIT).collect().await;
             let body = body.map_err(|_| unreachable("the answer broke off, or is too long"))?;
-            self.kept = Some(sender);
+            self.kept = Some(Kept {
+                sender,
+                since: Instant::now(),
+            });
             Ok(Answer {
                 status: head.status,
                 fields: head.headers,
@@ -221,7 +232,9 @@ impl Client {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<(SendRequest<Full<Bytes>>, Response<Incoming>)> {
-        let mut kept = self.kept.take();
+        // Who sat at a prompt meanwhile has not seen that the other side closed.
+        let kept = self.kept.take().filter(|kept| kept.since.elapsed() < FRESH);
+        let mut kept = kept.map(|kept| kept.sender);
         if let Some(sender) = &mut kept
             && sender.ready().await.is_err()
         {

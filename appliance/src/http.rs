@@ -8,6 +8,7 @@
 //! | drips a request's head, or keeps an idle connection | closed after [`Limits::head`] |
 //! | sends heads without end | 431 above [`HEAD_BYTES`] or [`HEADERS`] |
 //! | sends bodies without end | 413 above [`BODY_BYTES`], never kept in memory |
+//! | announces a body and doesn't send it | counts as idle, and makes room as such |
 //! | does not read what it asked for | closed after [`Limits::stall`] without progress |
 //! | opens connections without end | the oldest idle one makes room for each above [`Limits::connections`] |
 //! | speaks plain HTTP | TLS alert, closed |
@@ -22,6 +23,7 @@ pub mod problem;
 pub mod requests;
 mod stall;
 pub mod tls;
+mod whole;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -48,6 +50,7 @@ use peer::Peer;
 use problem::Problem;
 use stall::Stall;
 use tls::Tls;
+use whole::Whole;
 
 /// The waits and numbers that a client can use up.
 #[derive(Debug, Clone, Copy)]
@@ -175,9 +178,9 @@ async fn answer(
     ticket: &Ticket,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let _busy = ticket.busy();
+    let busy = Arc::new(ticket.request());
     let length = declared_length(&request);
-    let request = request.map(Leftover::of);
+    let request = request.map(|body| Whole::of(Leftover::of(body), Arc::clone(&busy)));
     if length > BODY_BYTES as u64 {
         return Ok(Problem::TOO_LARGE.response());
     }

@@ -465,3 +465,27 @@ async fn the_api_s_own_description_has_every_route_and_every_route_answers_as_de
     }
     assert_eq!(routes, 47);
 }
+
+#[tokio::test]
+async fn what_was_begun_goes_on_to_its_end_where_nobody_waits_any_more() {
+    let own = Connector::new().await;
+    let ground = own.context.ground().unwrap();
+    let code = own.context.setup_code().unwrap();
+    let body = json!({ "code": code, "administrator": { "name": "root", "password": PASSWORD } });
+    let held = ground.database.begin().await.unwrap();
+    let asked = own.post("", "/api/v1/setup", &body);
+    assert!(
+        tokio::time::timeout(Duration::from_millis(500), asked)
+            .await
+            .is_err()
+    );
+    drop(held);
+    for _ in 0..600 {
+        if ground.setup.is_done() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(own.post("", "/api/v1/setup", &body).await.status, 410);
+    own.log_in("root").await;
+}

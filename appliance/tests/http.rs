@@ -10,8 +10,11 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use appliance::client::{Client, Trust};
 use appliance::http::Limits;
+use appliance::resolver::Resolver;
 use client::{connect, request};
+use hyper::Method;
 use server::{start, start_with};
 
 const KNOWN: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/api/v1/about"];
@@ -279,6 +282,26 @@ fn a_flood_of_idle_connections_locks_nobody_out() {
 }
 
 #[test]
+fn a_flood_of_requests_whose_bodies_never_come_locks_nobody_out() {
+    let server = start_with(Limits {
+        connections: 16,
+        ..Limits::default()
+    });
+    let unfinished: Vec<_> = (0..40)
+        .map(|_| {
+            let mut client = connect(&server);
+            let head = "POST /api/v1/setup HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n";
+            client.write(head.as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    let metrics = request(&server, "GET", "/metrics");
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.metric("vcc_http_connections_evicted_total") >= 24);
+    drop(unfinished);
+}
+
+#[test]
 fn nonsense_ends_its_connection_alone() {
     let server = start();
     for text in [
@@ -294,6 +317,24 @@ fn nonsense_ends_its_connection_alone() {
         assert!(client.status().is_none_or(|status| status >= 400), "{text:?}");
     }
     assert_eq!(request(&server, "GET", "/healthz").status, 200);
+}
+
+#[tokio::test]
+async fn whoever_sat_at_a_prompt_for_long_goes_on_over_another_connection() {
+    let server = start_with(SHORT);
+    let fingerprint = connect(&server).fingerprint().parse().unwrap();
+    let endpoint = server.address.to_string().parse().unwrap();
+    let trust = Trust::Fingerprint(fingerprint);
+    let mut client = Client::new(endpoint, Resolver::default(), trust, None).unwrap();
+    for _ in 0..2 {
+        let answer = client.ask(Method::GET, "/healthz", None, None::<&()>).await;
+        assert_eq!(answer.unwrap().status, 200);
+        // Nothing of the client goes on meanwhile.
+        std::thread::sleep(SHORT.head * 3);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        tokio::time::resume();
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Refusing newcomers instead would let whoever opens the most idle connections lock everybody else out.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -37,9 +37,13 @@ pub struct Ticket {
     connections: Arc<Connections>,
 }
 
-/// A request under way: its connection is not idle until this is dropped.
+/// A request: from when it is whole its connection is not idle until this is dropped.
 #[derive(Debug)]
-pub struct Busy<'a>(&'a Ticket);
+pub struct Busy {
+    id: u64,
+    connections: Arc<Connections>,
+    has_begun: AtomicBool,
+}
 
 impl Connections {
     /// Takes one of `limit` places for a new connection; none if every place has a request under way.
@@ -118,10 +122,22 @@ impl Ticket {
         self.id
     }
 
-    /// Marks a request as under way.
-    pub fn busy(&self) -> Busy<'_> {
-        self.count(|requests| requests.saturating_add(1));
-        Busy(self)
+    /// A request that comes over it.
+    pub fn request(&self) -> Busy {
+        Busy {
+            id: self.id,
+            connections: Arc::clone(&self.connections),
+            has_begun: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Busy {
+    /// Notes that the request is whole.
+    pub fn begin(&self) {
+        if !self.has_begun.swap(true, Ordering::Relaxed) {
+            self.count(|requests| requests.saturating_add(1));
+        }
     }
 
     fn count(&self, change: impl Fn(usize) -> usize) {
@@ -131,9 +147,11 @@ impl Ticket {
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.count(|requests| requests.saturating_sub(1));
+        if self.has_begun.load(Ordering::Relaxed) {
+            self.count(|requests| requests.saturating_sub(1));
+        }
     }
 }
 
@@ -161,7 +179,9 @@ mod tests {
                 task
             })
             .collect();
-        let busy = tickets[0].busy();
+        let busy = tickets[0].request();
+        busy.begin();
+        let _unfinished = tickets[1].request();
         assert!(connections.admit(LIMIT).is_some());
         assert_eq!(connections.evicted(), 1);
         tokio::task::yield_now().await;
@@ -173,7 +193,8 @@ mod tests {
     async fn with_every_connection_busy_a_newcomer_is_refused() {
         let connections = Arc::new(Connections::default());
         let tickets: Vec<_> = (0..LIMIT).filter_map(|_| connections.admit(LIMIT)).collect();
-        let _busy: Vec<_> = tickets.iter().map(Ticket::busy).collect();
+        let busy: Vec<_> = tickets.iter().map(Ticket::request).collect();
+        busy.iter().for_each(Busy::begin);
         assert!(connections.admit(LIMIT).is_none());
         assert_eq!((connections.refused(), connections.open()), (1, LIMIT));
     }
