@@ -20,6 +20,7 @@ share=$root/usr/share
 doc=$share/doc/vcc
 install -D -m 755 "$vcc" "$root/usr/bin/vcc"
 install -D -m 644 -t "$root/usr/lib/systemd/system" appliance/systemd/*.service
+install -D -m 644 appliance/debian/sysusers.conf "$root/usr/lib/sysusers.d/vcc.conf"
 install -D -m 644 -t "$doc" appliance/debian/copyright
 gzip -9nc CHANGELOG.md >"$doc/changelog.gz"
 CARGO_TERM_QUIET=true ${CARGO:-cargo} tree --locked --offline -p appliance -e normal --prefix none \

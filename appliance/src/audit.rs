@@ -134,6 +134,42 @@ pub struct Chain {
     digest: String,
 }
 
+/// The log, read from its newest entry back to the first.
+#[derive(Debug, Default)]
+pub struct Backwards {
+    /// The one that was read last: what it covers is yet to come.
+    later: Option<Entry>,
+}
+
+impl Backwards {
+    /// Sees that an entry is the one before, and that the later one is as it was written.
+    ///
+    /// # Errors
+    /// [`Kind::StateCorrupt`], with the number of the later one.
+    pub fn follow(&mut self, entry: Entry) -> Result<()> {
+        if let Some(later) = self.later.take() {
+            let mut chain = Chain {
+                number: entry.number,
+                digest: entry.digest.clone(),
+            };
+            chain.follow(later)?;
+        }
+        self.later = Some(entry);
+        Ok(())
+    }
+
+    /// Sees that the last that was read is the first of all.
+    ///
+    /// # Errors
+    /// [`Kind::StateCorrupt`].
+    pub fn end(self) -> Result<()> {
+        match self.later {
+            Some(first) => Chain::default().follow(first),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Default for Chain {
     fn default() -> Self {
         Self {
@@ -241,6 +277,19 @@ mod tests {
     use super::*;
     use crate::database::Database;
 
+    /// As a client reads it: from the newest back.
+    async fn backwards(db: &mut Transaction<'_, Sqlite>) -> Result<()> {
+        let statement = format!("SELECT {COLUMNS} FROM audit ORDER BY number DESC");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .fetch_all(&mut **db)
+            .await?;
+        let mut log = Backwards::default();
+        for row in &rows {
+            log.follow(Entry::read(row))?;
+        }
+        log.end()
+    }
+
     #[tokio::test]
     async fn an_entry_that_was_changed_moved_or_taken_out_is_found() {
         let database = Database::in_memory().await.unwrap();
@@ -256,6 +305,7 @@ mod tests {
             record(&mut db, deed, Moment(7)).await.unwrap();
         }
         assert_eq!(verify(&mut db).await.unwrap().0, 3);
+        backwards(&mut db).await.unwrap();
         db.commit().await.unwrap();
         for tampering in [
             "UPDATE audit SET actor = 'somebody' WHERE number = 2",
@@ -271,6 +321,8 @@ mod tests {
                 Kind::StateCorrupt,
                 "{tampering}"
             );
+            let read_back = backwards(&mut db).await.unwrap_err();
+            assert_eq!(read_back.kind(), Kind::StateCorrupt, "{tampering}");
         }
     }
 }

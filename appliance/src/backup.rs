@@ -12,6 +12,7 @@
 
 mod archive;
 mod manifest;
+mod owner;
 mod restore;
 mod save;
 mod takeover;

@@ -34,6 +34,8 @@ pub enum Kind {
     StateFull,
     /// The state disk cannot be written.
     StateReadOnly,
+    /// The state directory is another user's.
+    StateOwner,
     /// Another process uses the state directory.
     StateLocked,
     /// The stored identity cannot be used.
@@ -79,6 +81,7 @@ impl Kind {
             Self::StateCorrupt => "vcc.state-corrupt",
             Self::StateFull => "vcc.state-full",
             Self::StateReadOnly => "vcc.state-read-only",
+            Self::StateOwner => "vcc.state-owner",
             Self::StateLocked => "vcc.state-locked",
             Self::Identity => "vcc.identity",
             Self::Listen => "vcc.listen",

@@ -12,6 +12,9 @@ use serde_json::Value;
 use crate::error::{Error, Kind, Result};
 use crate::http::peer::Peer;
 
+/// Says that nobody asks: a page that keeps itself up to date is no use of a session, which ends as if it were closed.
+pub(crate) const UNATTENDED: HeaderName = HeaderName::from_static("vcc-unattended");
+
 /// An API.
 #[derive(Debug, Clone)]
 pub(crate) struct Local {
@@ -27,6 +30,8 @@ pub(crate) struct Question<'a> {
     pub(crate) token: &'a str,
     pub(crate) body: Option<&'a Value>,
     pub(crate) field: Option<(HeaderName, String)>,
+    /// Nobody asks: a page keeps itself up to date.
+    pub(crate) unattended: bool,
     /// Where the wish comes from.
     pub(crate) peer: Option<Peer>,
 }
@@ -57,6 +62,9 @@ impl Local {
             .uri(question.path);
         if !question.token.is_empty() {
             request = request.header(AUTHORIZATION, format!("Bearer {}", question.token));
+        }
+        if question.unattended {
+            request = request.header(UNATTENDED, "1");
         }
         if let Some((name, value)) = &question.field {
             request = request.header(name, value);

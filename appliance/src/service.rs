@@ -7,6 +7,7 @@
 mod console_log;
 mod context;
 mod fault;
+mod files;
 mod ground;
 mod heartbeat;
 mod listener;

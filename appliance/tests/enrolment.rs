@@ -9,6 +9,7 @@ mod enrolled;
 use std::time::Duration;
 
 use appliance::clock::{Clock, Moment};
+use appliance::event::Event;
 use enrolled::{Following, Listening, enrol, enrolled};
 use serde_json::{Value, json};
 
@@ -249,6 +250,12 @@ async fn a_node_takes_the_place_of_another_with_what_was_wanted_of_it() {
     let path = format!("/api/v1/nodes/{}/approve", told["node"].as_str().unwrap());
     let answer = server.own.post(&server.root, &path, &approval).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(server.audited("node.revoke", &id).await);
+    let told = server.own.context.ground().unwrap().events.follow(Some(0)).past;
+    let is_told = |event: &&std::sync::Arc<Event>| {
+        event.object == id && event.data.as_ref().unwrap().get().contains("REVOKED")
+    };
+    assert_eq!(told.iter().filter(is_told).count(), 1);
     node.wait_for("REVOKED").await;
     new.wait_for("ACTIVE").await;
     new.wait_for_notice("for this one").await;

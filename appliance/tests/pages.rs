@@ -5,6 +5,7 @@
 mod connector;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use connector::{Connector, PASSWORD};
@@ -253,4 +254,55 @@ async fn whoever_may_not_see_something_is_not_shown_it() {
     // Who is logged out is nobody.
     assert_eq!(send(&own, "/logout", &cookie, OURS, "").await.place(), "/login");
     assert_eq!(get(&own, "/nodes", &cookie).await.place(), "/login?next=/nodes");
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_looks_at_keeps_no_session_alive() {
+    let (own, _, cookie) = set_up().await;
+    let refresh = || {
+        let request = Request::get("/")
+            .header("cookie", &cookie)
+            .header("vcc-unattended", "1");
+        ask(&own, request.body(Body::empty()).unwrap())
+    };
+    for _ in 0..5 {
+        own.advance(Duration::from_secs(5 * 60));
+        assert_eq!(refresh().await.status, 200);
+    }
+    assert_eq!(get(&own, "/", &cookie).await.status, 200, "somebody is there");
+    for _ in 0..11 {
+        own.advance(Duration::from_secs(5 * 60));
+        assert_eq!(refresh().await.status, 200);
+    }
+    own.advance(Duration::from_secs(6 * 60));
+    let seen = refresh().await;
+    assert_eq!((seen.status, seen.place()), (303, "/login"));
+}
+
+#[tokio::test]
+async fn what_is_no_scope_never_becomes_another_one() {
+    let (own, root, cookie) = set_up().await;
+    for scope in ["cloud:eu@north", "all", "node:a.b"] {
+        let seen = get(&own, &format!("/configuration?scope={scope}"), &cookie).await;
+        assert!(matches!(seen.status, 200 | 404), "{scope}: {}", seen.status);
+        assert!(
+            seen.status == 404 || seen.text.contains(&format!("value=\"{scope}\"")),
+            "{scope}"
+        );
+    }
+    for scope in [
+        "cloud",
+        "everything",
+        "cloud:a/b",
+        "cloud%3Aa%20b",
+        "cloud:%C3%A4",
+    ] {
+        let seen = get(&own, &format!("/configuration?scope={scope}"), &cookie).await;
+        assert_eq!(seen.status, 404, "{scope}");
+        let form = format!("scope={scope}&version=0&notice=oops");
+        let seen = send(&own, "/configuration", &cookie, OURS, &form).await;
+        assert_eq!(seen.status, 404, "{scope}");
+    }
+    let all = own.get(&root, "/api/v1/configurations/all").await.body;
+    assert_eq!(all["version"], 0, "{all}");
 }

@@ -141,6 +141,31 @@ fn a_server_that_runs_is_backed_up_and_restored_with_its_users() {
 }
 
 #[test]
+fn another_users_state_is_left_alone() {
+    let (_service, person, folder, file) = saved();
+    let state = folder.path().join("state");
+    assert_eq!(restore(&person, &state, &file, &[]).status, 0);
+    if std::os::unix::fs::chown(&state, Some(12_345), None).is_err() {
+        eprintln!("skipped: giving a directory away takes the superuser");
+        return;
+    }
+    let before = names(&state);
+    let second = folder.path().join("second.tar");
+    for done in [
+        restore(&person, &state, &file, &["--replace"]),
+        backup(&person, &state, &second),
+    ] {
+        assert_eq!(
+            (done.status, code(&done).as_str()),
+            (1, "vcc.state-owner"),
+            "{}",
+            done.out
+        );
+    }
+    assert!(names(&state) == before && !second.exists());
+}
+
+#[test]
 fn what_is_no_whole_backup_is_refused_and_changes_nothing() {
     let (_service, person, folder, file) = saved();
     let (whole, parts) = (std::fs::read(&file).unwrap(), unpack(&file));

@@ -14,7 +14,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 /// So long after the last wrong guess, all are forgotten.
 const QUIET: Duration = Duration::from_secs(3600);
-/// Names and places that are remembered; the ones whose wait ended longest ago make room.
+/// Names and places that are remembered; the ones with the fewest guesses make room.
 const REMEMBERED: usize = 4096;
 
 /// Who guesses at what. A stranger's guesses don't keep the user away: it comes from elsewhere.
@@ -59,7 +59,8 @@ impl Attempts {
         // A clock that was set back is no reason to wait for it.
         all.retain(|_, wrong| wrong.last <= now && now.since(wrong.last) < QUIET);
         if all.len() >= REMEMBERED && !all.contains_key(&guess) {
-            let oldest = all.iter().min_by_key(|(_, wrong)| wrong.until);
+            // Names that are made up to wash out a guess that has to wait are the first to go.
+            let oldest = all.iter().min_by_key(|(_, wrong)| (wrong.count, wrong.until));
             if let Some(oldest) = oldest.map(|(guess, _)| guess.clone()) {
                 all.remove(&oldest);
             }
@@ -133,6 +134,21 @@ mod tests {
         assert_ne!(from("2001:db8::1"), from("2001:db8:0:1::1"));
         assert_eq!(from("192.0.2.1"), from("::ffff:192.0.2.1"));
         assert_ne!(from("192.0.2.1"), from("192.0.2.2"));
+    }
+
+    #[test]
+    fn names_that_are_made_up_wash_out_no_wait() {
+        let attempts = Attempts::default();
+        let mut now = Moment(0);
+        for _ in 0..=FREE {
+            attempts.begin("a", None, now).unwrap();
+        }
+        now = now.after(FIRST_WAIT);
+        for number in 0..2 * REMEMBERED {
+            attempts.begin(&number.to_string(), None, now).unwrap();
+        }
+        assert_eq!(attempts.begin("a", None, now), Ok(()));
+        assert_eq!(attempts.begin("a", None, now), Err(FIRST_WAIT * 2));
     }
 
     #[test]

@@ -164,13 +164,14 @@ impl Token {
         })
     }
 
-    /// Who shows this secret, if it is good now.
+    /// Who shows this secret, if it is good now. What is no use of a session doesn't keep it from its end.
     ///
     /// # Errors
     /// The database fails.
     pub async fn principal(
         db: &mut Transaction<'_, Sqlite>,
         secret: &Secret,
+        is_use: bool,
         now: Moment,
     ) -> Result<Option<Principal>> {
         let statement = "SELECT tokens.id AS token, tokens.name AS purpose, scope, expires, used, users.id, users.login, \
@@ -191,7 +192,7 @@ impl Token {
             .parse()
             .map_err(|reason: String| Error::new(Kind::StateCorrupt, "users", reason))?;
         let token: String = row.get("token");
-        if now.since(used) >= NOTED {
+        if is_use && now.since(used) >= NOTED {
             sqlx::query("UPDATE tokens SET used = $1 WHERE id = $2")
                 .bind(now.0)
                 .bind(&token)

@@ -198,34 +198,48 @@ impl Connector {
     /// A list, of `most` entries at most, over all its pages of `page` entries.
     pub(crate) async fn list(&mut self, path: &str, page: usize, most: Option<usize>) -> Result<Vec<Value>> {
         let most = most.unwrap_or(usize::MAX);
-        let mut next_page = format!("{path}?limit={}", most.min(page));
         let mut entries = Vec::new();
+        let mut take = |some: Vec<Value>| {
+            entries.extend(some);
+            if entries.len() > LONGEST {
+                let reason = format!("has more than {LONGEST} entries");
+                return Err(Error::new(Kind::Ceiling, "the list", reason).into());
+            }
+            Ok(entries.len() < most)
+        };
+        self.pages(path, most.min(page), &mut take).await?;
+        entries.truncate(most);
+        Ok(entries)
+    }
+
+    /// A list's pages of `page` entries, one after the other, for as long as more are wanted.
+    pub(crate) async fn pages(
+        &mut self,
+        path: &str,
+        page: usize,
+        take: &mut impl FnMut(Vec<Value>) -> Result<bool>,
+    ) -> Result<()> {
+        let mut next_page = format!("{path}?limit={page}");
         loop {
             let answer = self.ask(Method::GET, &next_page, Question::default()).await?;
             let some: Vec<Value> = answer.json()?;
             let is_empty = some.is_empty();
-            entries.extend(some);
+            let wants_more = take(some)?;
             let next = answer
                 .fields
                 .get(LINK)
                 .and_then(|link| next_of(link.to_str().ok()?));
             match next {
-                Some(next) if !is_empty && entries.len() < most => {
+                Some(next) if !is_empty && wants_more => {
                     // Elsewhere the token has no business.
                     if !next.strip_prefix(path).is_some_and(|rest| rest.starts_with('?')) {
                         return Err(wrong("names a next page that is of another list").into());
                     }
                     next_page = next.to_owned();
                 }
-                _ => break,
-            }
-            if entries.len() > LONGEST {
-                let reason = format!("has more than {LONGEST} entries");
-                return Err(Error::new(Kind::Ceiling, "the list", reason).into());
+                _ => return Ok(()),
             }
         }
-        entries.truncate(most);
-        Ok(entries)
     }
 
     /// What changes from now on, or since an event of a number.

@@ -160,17 +160,29 @@ pub(super) async fn approve(
         return Err(Problem::CONFLICT
             .about("The node's key is another: its fingerprint is not the one that was compared."));
     }
+    let mut replaced = None;
     if let Some(id) = &approval.replaces {
         let other = Node::find(&mut db, id, ground.news()).await?;
         let other = other.filter(|other| other.id != node.id && other.state != State::Pending);
         let other = other.ok_or(Problem::INVALID.about("replaces is no node that was taken in"))?;
         node.replace(&mut db, &other).await?;
-        ground.nudges.wake(&other.id);
+        let deed = Deed {
+            actor: &user.name,
+            tenant: None,
+            action: "node.revoke",
+            object: &other.id,
+            outcome: "done",
+        };
+        audit::record(&mut db, deed, now).await?;
+        replaced = Node::find(&mut db, &other.id, ground.news()).await?;
     }
     node.approve(&mut db, &keys.current, now).await?;
-    finish(&standing, db, &user.name, "node.approve", &node.id)
-        .await
-        .map(Json)
+    let approved = finish(&standing, db, &user.name, "node.approve", &node.id).await?;
+    if let Some(replaced) = replaced {
+        ground.nudges.wake(&replaced.id);
+        ground.events.tell("node", &replaced.id, &replaced, now);
+    }
+    Ok(Json(approved))
 }
 
 /// Send a node away for good

@@ -22,6 +22,7 @@ use crate::clock::Moment;
 use crate::error::Error;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
+use crate::local::UNATTENDED;
 use crate::node::{Admission, Cost, Node};
 use crate::service::{Context, Ground};
 
@@ -87,7 +88,8 @@ impl FromRequestParts<Arc<Context>> for LoggedIn {
         let Shown(secret) = Shown::from_request_parts(parts, context).await?;
         let ground = context.ground().ok_or(Problem::STATE_UNAVAILABLE)?;
         let mut db = ground.database.begin().await?;
-        let principal = Token::principal(&mut db, &secret, ground.clock.now()).await?;
+        let is_use = !parts.headers.contains_key(UNATTENDED);
+        let principal = Token::principal(&mut db, &secret, is_use, ground.clock.now()).await?;
         db.commit().await.map_err(Error::from)?;
         principal.map(Self).ok_or_else(challenge)
     }

@@ -1,12 +1,12 @@
 //! Putting a backup in place.
 
-use std::fs::{DirBuilder, Metadata};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, lchown};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::archive;
 use super::manifest::{self, DATABASE, Manifest};
 use super::takeover::{self, NEW, STAGING};
+use super::{archive, owner};
 use crate::audit::{self, Deed};
 use crate::authority::Keys;
 use crate::clock::Moment;
@@ -31,9 +31,11 @@ pub struct Restored {
 /// leaves the one state or the other.
 ///
 /// # Errors
-/// [`Kind::Taken`] where there is a state that is not to be replaced, [`Kind::StateLocked`] while a service runs;
+/// [`Kind::StateOwner`] for another user's state, [`Kind::Taken`] where there is one that is not to be replaced,
+/// [`Kind::StateLocked`] while a service runs;
 /// [`Kind::Malformed`], [`Kind::Ceiling`], [`Kind::Identity`] and [`Kind::StateCorrupt`] for a backup that is none.
 pub async fn restore(state: &Path, backup: &Path, replace: bool, now: Moment) -> Result<Restored> {
+    owner::demand(state)?;
     let store = Store::open(state)?;
     store.demand_lock()?;
     let root = store.root();
@@ -43,13 +45,6 @@ pub async fn restore(state: &Path, backup: &Path, replace: bool, now: Moment) ->
     }
     let staging = root.join(STAGING);
     let read = take(backup, &staging, now).await;
-    if read.is_ok() && rustix::process::geteuid().is_root() {
-        let owner = root
-            .metadata()
-            .map_err(|error| Error::file(root, "look at", error))?;
-        hand_over(&staging, &owner)?;
-        hand_over(&root.join("lock"), &owner)?;
-    }
     let done = match read {
         Ok(manifest) => takeover::commit(root).map(|replaced| Restored { manifest, replaced }),
         Err(error) => Err(error),
@@ -78,21 +73,6 @@ async fn take(backup: &Path, staging: &Path, now: Moment) -> Result<Manifest> {
     file::replace_durably(&new, manifest::NAME, &manifest.bytes()?)?;
     file::sync_directory(staging)?;
     Ok(manifest)
-}
-
-/// Gives what the superuser restored to the user whose state directory it is: its service could not read it otherwise.
-fn hand_over(path: &Path, to: &Metadata) -> Result<()> {
-    let failed = |error| Error::file(path, "change the owner", error);
-    let own = path.symlink_metadata().map_err(failed)?;
-    if (own.uid(), own.gid()) != (to.uid(), to.gid()) {
-        lchown(path, Some(to.uid()), Some(to.gid())).map_err(failed)?;
-    }
-    if own.is_dir() {
-        for entry in std::fs::read_dir(path).map_err(failed)? {
-            hand_over(&entry.map_err(failed)?.path(), to)?;
-        }
-    }
-    Ok(())
 }
 
 /// Writes down in the new state that it is a restored one: a server's nodes may have gone on meanwhile.

@@ -8,7 +8,7 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use super::manifest::{DATABASE, KNOWN, Manifest};
-use super::{archive, takeover};
+use super::{archive, owner, takeover};
 use crate::clock::Moment;
 use crate::database::{self, Database};
 use crate::error::{Error, Kind, Result};
@@ -22,12 +22,13 @@ const SMALL: usize = 64 << 10;
 /// may go on meanwhile: the database is copied as it is at one moment.
 ///
 /// # Errors
-/// [`Kind::StateMissing`] where there is none, [`Kind::Taken`] for an output that is there already, [`Kind::Changed`] where the
+/// [`Kind::StateMissing`] where there is none, [`Kind::StateOwner`] for another user's, [`Kind::Taken`] for an output that is there already, [`Kind::Changed`] where the
 /// state was replaced meanwhile; [`Kind::StateCorrupt`] and [`Kind::Identity`] for a state that could not be restored.
 pub async fn save(state: &Path, output: &Path, now: Moment) -> Result<Manifest> {
     if output.symlink_metadata().is_ok() {
         return Err(taken(output, "is there already"));
     }
+    owner::demand(state)?;
     let before = small(state)?;
     let instance = Identity::load_from(state)?.instance_id();
     let staging = Staging::begin(output)?;

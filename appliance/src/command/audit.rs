@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Call;
-use crate::admin::{Connector, Failure, Result, Table};
-use crate::audit::{Chain, Entry};
+use crate::admin::{Connector, Failure, Progress, Result, Table};
+use crate::audit::{Backwards, Entry};
 use crate::error::{Error, Kind};
 
 const PATH: &str = "/api/v1/audit";
@@ -63,28 +63,39 @@ impl Verb {
     }
 }
 
+fn broken(error: Error) -> Failure {
+    Failure::refused(
+        error.place(),
+        error.reason(),
+        "whoever sees one tenant sees gaps; for all others somebody changed the log",
+    )
+}
+
 impl Verify {
     async fn run(self, call: &Call, mut connector: Connector) -> Result<()> {
-        let mut entries = connector.list(PATH, PAGE, None).await?;
-        entries.reverse();
-        let mut chain = Chain::default();
-        let mut noted = None;
-        for entry in entries {
-            let malformed = |error| {
-                Error::new(Kind::Malformed, "the audit log", "has an entry that is none").because(error)
-            };
-            let entry: Entry = serde_json::from_value(entry).map_err(malformed)?;
-            chain.follow(entry).map_err(|error| {
-                Failure::refused(
-                    error.place(),
-                    error.reason(),
-                    "whoever sees one tenant sees gaps; for all others somebody changed the log",
-                )
-            })?;
-            if self.number == Some(chain.number()) {
-                noted = Some(chain.digest().to_owned());
+        let (mut log, mut newest, mut noted) = (Backwards::default(), None, None);
+        let mut progress = Progress::default();
+        let mut take = |some: Vec<Value>| {
+            for entry in some {
+                let malformed = |error| {
+                    Error::new(Kind::Malformed, "the audit log", "has an entry that is none").because(error)
+                };
+                let entry: Entry = serde_json::from_value(entry).map_err(malformed)?;
+                let (number, digest) = (entry.number, entry.digest.clone());
+                log.follow(entry).map_err(broken)?;
+                if self.number == Some(number) {
+                    noted = Some(digest.clone());
+                }
+                let (all, _) = newest.get_or_insert((number, digest));
+                if number % 10_000 == 0 {
+                    progress.tell(&format!("{} of {all} entries", *all - number));
+                }
             }
-        }
+            Ok(true)
+        };
+        connector.pages(PATH, PAGE, &mut take).await?;
+        drop(progress);
+        log.end().map_err(broken)?;
         if let (Some(number), Some(digest)) = (self.number, &self.digest)
             && !noted.is_some_and(|noted| noted.eq_ignore_ascii_case(digest))
         {
@@ -94,7 +105,7 @@ impl Verify {
                 "the log was written anew, or belongs to another connector",
             ));
         }
-        let (number, digest) = (chain.number(), chain.digest());
+        let (number, digest) = newest.unwrap_or_default();
         let verified = json!({ "number": number, "digest": digest });
         call.output.result(&verified, || {
             format!("{number} entries, none changed or missing\ndigest of the last: {digest}\n")

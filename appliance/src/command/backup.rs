@@ -56,6 +56,9 @@ pub(super) fn refusal(error: Error) -> Failure {
     let hint = match error.kind() {
         Kind::Io | Kind::StateFull | Kind::StateReadOnly | Kind::Database => return error.into(),
         Kind::StateMissing => "name the state directory of a server or node",
+        Kind::StateOwner => {
+            "run this as the user whose state it is: sudo -u vcc-server, or sudo -u '#NUMBER'"
+        }
         Kind::StateLocked => "stop the service first",
         Kind::Taken => "name a file that is not there yet",
         Kind::Changed => "try again when the restore is done",

@@ -10,10 +10,11 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::form::Form;
-use super::layout::{Layout, alert, entries, moment, text};
+use super::layout::{Layout, alert, entries, moment, refusal, text};
 use super::node::value;
 use super::visitor::{Visitor, done, reason};
 use crate::access::Right;
+use crate::configuration::Scope;
 use crate::local::Question;
 use crate::role::Role;
 
@@ -25,18 +26,30 @@ fn place(visitor: &Visitor, scope: &str) -> String {
     }
 }
 
-fn checked(scope: Option<&str>) -> &str {
-    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-    scope
-        .filter(|scope| scope.len() <= 300 && scope.bytes().all(fine))
-        .unwrap_or("all")
+/// What may be in a name or an id goes into a path as it is. What is no scope is none: it never becomes another one.
+#[expect(clippy::result_large_err, reason = "it is made once a request, and sent")]
+fn checked<'a>(visitor: &Visitor, scope: Option<&'a str>) -> Result<&'a str, Response> {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:@".contains(&byte);
+    let scope = scope.unwrap_or("all");
+    match scope.len() <= 300 && scope.bytes().all(fine) && Scope::parse(scope).is_some() {
+        true => Ok(scope),
+        false => {
+            let reason = "There are no settings of that name: scopes are all, cloud:NAME and node:ID.";
+            Err(refusal(
+                visitor.pages(),
+                Some(visitor),
+                StatusCode::NOT_FOUND,
+                reason,
+            ))
+        }
+    }
 }
 
 pub(super) async fn page(
     visitor: Visitor,
     Query(asked): Query<HashMap<String, String>>,
 ) -> Result<Response, Response> {
-    let scope = checked(asked.get("scope").map(String::as_str));
+    let scope = checked(&visitor, asked.get("scope").map(String::as_str))?;
     let wanted = visitor.get(&place(&visitor, scope)).await?;
     show(&visitor, scope, &wanted, None, StatusCode::OK).await
 }
@@ -181,7 +194,7 @@ fn settings(form: &Form) -> Value {
 }
 
 pub(super) async fn send(visitor: Visitor, form: Form) -> Result<Response, Response> {
-    let scope = checked(form.filled("scope"));
+    let scope = checked(&visitor, form.filled("scope"))?;
     let (path, settings) = (place(&visitor, scope), settings(&form));
     let body = match visitor.role() {
         Role::Server => json!({ "settings": settings }),

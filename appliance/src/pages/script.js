@@ -7,7 +7,9 @@ let touched = false;
 
 async function refresh() {
   if (touched || document.hidden || main.contains(document.activeElement)) return;
-  const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual" });
+  // Nobody asks: the session ends as if the page were closed.
+  const headers = { "vcc-unattended": "1" };
+  const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual", headers });
   if (answer.type === "opaqueredirect") {
     // The session has ended.
     location.reload();

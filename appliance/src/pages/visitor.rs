@@ -13,13 +13,14 @@ use super::Pages;
 use super::layout;
 use crate::access::Right;
 use crate::http::peer::Peer;
-use crate::local::{Answer, Question};
+use crate::local::{Answer, Question, UNATTENDED};
 use crate::role::Role;
 
 /// Somebody who is logged in.
 pub(super) struct Visitor {
     pages: Arc<Pages>,
     token: String,
+    unattended: bool,
     pub(super) name: String,
     rights: Vec<String>,
 }
@@ -104,9 +105,11 @@ impl FromRequestParts<Arc<Pages>> for Visitor {
             path => elsewhere(&format!("/login?next={path}")),
         };
         let token = token(pages, &parts.headers).ok_or_else(log_in)?;
+        let unattended = parts.headers.contains_key(UNATTENDED);
         let question = Question {
             path: "/api/v1/session",
             token: &token,
+            unattended,
             ..Question::default()
         };
         let answer = pages.ask(question).await?;
@@ -117,6 +120,7 @@ impl FromRequestParts<Arc<Pages>> for Visitor {
         let rights = who["rights"].as_array().into_iter().flatten();
         Ok(Self {
             token,
+            unattended,
             name: who["name"].as_str().unwrap_or_default().to_owned(),
             rights: rights
                 .filter_map(|right| right.as_str().map(str::to_owned))
@@ -141,8 +145,12 @@ impl Visitor {
 
     /// Asks the API in the visitor's name.
     pub(super) async fn ask(&self, question: Question<'_>) -> Result<Answer, Response> {
-        let token = &self.token;
-        self.pages.ask(Question { token, ..question }).await
+        let question = Question {
+            token: &self.token,
+            unattended: self.unattended,
+            ..question
+        };
+        self.pages.ask(question).await
     }
 
     /// What there is at a path of the API.

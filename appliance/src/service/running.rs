@@ -38,13 +38,13 @@ impl Running {
             tls: context.tls()?,
             router: crate::pages::over(Arc::clone(&context), crate::api::router(Arc::clone(&context))),
             connections: Arc::clone(context.connections()),
-            limits: match options.role {
-                // Each of its nodes keeps a connection.
-                Role::Server => Limits {
-                    connections: SERVER_CONNECTIONS,
-                    ..Limits::default()
-                },
-                Role::Node | Role::Sp => Limits::default(),
+            limits: Limits {
+                connections: super::files::room_for(match options.role {
+                    // Each of its nodes keeps a connection.
+                    Role::Server => SERVER_CONNECTIONS,
+                    Role::Node | Role::Sp => Limits::default().connections,
+                }),
+                ..Limits::default()
             },
         };
         let listener = options.listen.bind()?;
