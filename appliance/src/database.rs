@@ -3,6 +3,7 @@
 //! Statements are text, with `$n` for values, in what SQLite and PostgreSQL share. SQLite has one writer, so there is one
 //! connection: what is written waits its turn, and a transaction never meets another. A commit is on the disk when it returns.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,7 +29,11 @@ const STEPS: [&str; 5] = [
 
 /// The database, open.
 #[derive(Debug, Clone)]
-pub struct Database(SqlitePool);
+pub struct Database {
+    pool: SqlitePool,
+    /// Device and number of the file.
+    file: Option<(u64, u64)>,
+}
 
 impl Database {
     /// Opens the database of a state directory, makes it where it is missing, and brings its tables up to date.
@@ -38,7 +43,7 @@ impl Database {
     /// be written.
     pub async fn open(directory: &Path) -> Result<Self> {
         let path = directory.join(FILE);
-        Self::connect(
+        let opened = Self::connect(
             SqliteConnectOptions::new()
                 .filename(&path)
                 .create_if_missing(true)
@@ -48,7 +53,38 @@ impl Database {
         .await
         .map_err(|error| {
             Error::new(error.kind(), path.display().to_string(), "cannot be used").because(error)
+        })?;
+        let file = path
+            .metadata()
+            .map_err(|error| Error::file(&path, "look at", error))?;
+        Ok(Self {
+            file: Some((file.dev(), file.ino())),
+            ..opened
         })
+    }
+
+    /// Writes to it, and sees that its file is still the one of its name in the directory: what is written to another is lost.
+    ///
+    /// # Errors
+    /// It can't be written; [`Kind::StateCorrupt`] where the file is another.
+    pub async fn probe(&self, directory: &Path) -> Result<()> {
+        let mut db = self.begin().await?;
+        sqlx::query("UPDATE settings SET value = value WHERE name = $1")
+            .bind(VERSION)
+            .execute(&mut *db)
+            .await?;
+        db.commit().await?;
+        let path = directory.join(FILE);
+        let there = match path.metadata() {
+            Ok(file) => Some((file.dev(), file.ino())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::file(&path, "look at", error)),
+        };
+        if there != self.file {
+            let reason = "is not the file in use any more: what is written is lost with the next start";
+            return Err(Error::new(Kind::StateCorrupt, path.display().to_string(), reason));
+        }
+        Ok(())
     }
 
     /// One in memory, for tests.
@@ -74,7 +110,7 @@ impl Database {
             })
             .connect_with(options)
             .await?;
-        let database = Self(pool);
+        let database = Self { pool, file: None };
         database.migrate().await?;
         Ok(database)
     }
@@ -164,17 +200,17 @@ impl Database {
     /// # Errors
     /// The database is overloaded, or its disk fails.
     pub async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.0.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
 
     /// For statements that stand alone.
     pub fn pool(&self) -> &SqlitePool {
-        &self.0
+        &self.pool
     }
 
     /// Ends what is under way, and closes the file.
     pub async fn close(&self) {
-        self.0.close().await;
+        self.pool.close().await;
     }
 }
 

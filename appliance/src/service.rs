@@ -8,11 +8,13 @@ mod console_log;
 mod context;
 mod fault;
 mod files;
+mod findings;
 mod ground;
 mod heartbeat;
 mod listener;
 mod rotating;
 mod running;
+mod vigil;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,9 +22,9 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub(crate) use context::remedy;
 pub use context::{Context, View};
 pub use fault::Fault;
+pub(crate) use findings::remedy;
 pub use ground::Ground;
 pub use listener::Listen;
 pub(crate) use rotating::proceed as take_step;

@@ -35,6 +35,8 @@ const LOOK: Duration = Duration::from_secs(5);
 /// The pause after a failure, doubled with every one up to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// Between two lines of our own about how forwarding goes.
+const QUIET: Duration = Duration::from_secs(60);
 /// How long a server's address is good.
 const ADDRESS: Duration = Duration::from_secs(300);
 
@@ -47,6 +49,7 @@ struct Forwarder<'a> {
     /// Nothing was forwarded before: what is not there any more nobody misses.
     is_first: bool,
     told: String,
+    told_at: Option<Instant>,
 }
 
 /// Forwards what is told from now on, for as long as the service runs.
@@ -62,6 +65,7 @@ pub fn start(context: Arc<Context>) -> impl Future<Output = ()> {
             next: None,
             is_first: true,
             told: String::new(),
+            told_at: None,
         };
         forwarder.run().await;
     }
@@ -78,6 +82,7 @@ impl Forwarder<'_> {
                 forwarding.change(|status| status.trouble = None);
                 (self.is_first, pause) = (true, FIRST_PAUSE);
                 self.told.clear();
+                self.told_at = None;
                 self.pause(LOOK).await;
                 continue;
             };
@@ -135,6 +140,7 @@ impl Forwarder<'_> {
             };
             if is_due {
                 look_at = Instant::now() + LOOK;
+                self.tell(format!("syslog server={to}"));
                 let is_old = matches!(link, Link::Udp(_)) && Instant::now() >= good_until;
                 if is_old || self.wanted().as_ref() != Some(to) {
                     return Ok(());
@@ -160,9 +166,11 @@ impl Forwarder<'_> {
         }
     }
 
-    /// Tells what is new.
+    /// Tells what is new, unless something else was told just before: a collector that comes and goes fills no log.
     fn tell(&mut self, news: String) {
-        if self.told != news {
+        let is_quiet = self.told_at.is_none_or(|at| at.elapsed() >= QUIET);
+        if self.told != news && (is_quiet || self.told.is_empty()) {
+            self.told_at = Some(Instant::now());
             match news.strip_prefix("warning: ") {
                 Some(trouble) => log::warn(trouble),
                 None => log::info(&news),

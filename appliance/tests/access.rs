@@ -489,3 +489,33 @@ async fn what_was_begun_goes_on_to_its_end_where_nobody_waits_any_more() {
     assert_eq!(own.post("", "/api/v1/setup", &body).await.status, 410);
     own.log_in("root").await;
 }
+
+#[tokio::test]
+async fn a_database_that_fails_while_the_service_runs_is_told_by_readyz_until_it_is_back() {
+    let own = Connector::new().await;
+    let database = async || {
+        own.context.look_at_database().await;
+        let ready = own.get("", "/readyz").await;
+        let checks = ready.body["checks"].as_array().unwrap().clone();
+        let found = checks.into_iter().find(|check| check["name"] == "database");
+        (ready.status, found)
+    };
+    assert_eq!(database().await.1, None);
+    let state = own.context.state_directory().unwrap();
+    let (here, away) = (state.join("vcc.db"), state.join("away"));
+    std::fs::rename(&here, &away).unwrap();
+    for another in [false, true] {
+        if another {
+            std::fs::copy(&away, &here).unwrap();
+        }
+        let (status, check) = database().await;
+        let check = check.unwrap();
+        assert_eq!((status, &check["status"]), (503, &json!("fail")), "{check}");
+        assert!(
+            check["reason"].as_str().unwrap().contains("not the file in use"),
+            "{check}"
+        );
+    }
+    std::fs::rename(&away, &here).unwrap();
+    assert_eq!(database().await.1, None);
+}

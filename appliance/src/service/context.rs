@@ -1,15 +1,16 @@
 //! What every request can ask about: the identity, the store, the machine, and how they are right now.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Ground;
+use super::findings::{count, open_store, remedy, take_identity};
 use crate::authority::{Issuing, Keys};
-use crate::check::{self, Check, IDENTITY, STATE_DISK};
+use crate::check::{self, Check, STATE_DISK};
 use crate::clock::Clock;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::file;
 use crate::hostname::Hostname;
 use crate::http::connections::Connections;
@@ -21,7 +22,7 @@ use crate::machine::{Beat, Machine};
 use crate::recovery;
 use crate::resolver::Resolver;
 use crate::role::Role;
-use crate::store::{Boot, Space, Store};
+use crate::store::{Space, Store};
 use crate::syslog::Forwarding;
 use crate::timekeeping::{Timekeeping, floor};
 use time::OffsetDateTime;
@@ -52,6 +53,8 @@ pub struct Context {
     findings: Vec<Check>,
     /// How often it wrote the machine's network settings.
     network_changes: AtomicU64,
+    /// How the database was when it was last looked at.
+    database: Mutex<Option<Check>>,
     machine: Option<PathBuf>,
     connections: Arc<Connections>,
     requests: Requests,
@@ -114,6 +117,7 @@ impl Context {
             boots,
             findings,
             network_changes: AtomicU64::new(0),
+            database: Mutex::default(),
             machine,
             connections: Arc::default(),
             requests: Requests::default(),
@@ -320,10 +324,7 @@ impl Context {
         if let Some(check) = machine.state.device.as_deref().and_then(recorded_errors) {
             check::merge(&mut own, check);
         }
-        check::merge(&mut own, self.clock_check());
-        if let Some(check) = self.forwarding.status().check() {
-            check::merge(&mut own, check);
-        }
+        self.merge_what_runs(&mut own);
         for check in own {
             check::merge(&mut checks, check);
         }
@@ -341,10 +342,7 @@ impl Context {
         if let Some(store) = &self.store {
             check::merge(&mut checks, store.check());
         }
-        check::merge(&mut checks, self.clock_check());
-        if let Some(check) = self.forwarding.status().check() {
-            check::merge(&mut checks, check);
-        }
+        self.merge_what_runs(&mut checks);
         Beat {
             fingerprint: self.identity.fingerprint().to_string(),
             ephemeral: self.identity.is_ephemeral(),
@@ -353,6 +351,33 @@ impl Context {
             network_changes: self.network_changes.load(Ordering::Relaxed),
             checks,
         }
+    }
+
+    fn merge_what_runs(&self, checks: &mut Vec<Check>) {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let forwarding = self.forwarding.status().check();
+        let all = [database.clone(), Some(self.clock_check()), forwarding];
+        for check in all.into_iter().flatten() {
+            check::merge(checks, check);
+        }
+    }
+
+    /// Looks whether the database can be written right now.
+    pub async fn look_at_database(&self) {
+        let (Some(ground), Some(store)) = (&self.ground, &self.store) else {
+            return;
+        };
+        let check = match ground.database.probe(store.root()).await {
+            Ok(()) => None,
+            Err(error) => Some(Check::fail(DATABASE, error.chain().to_string(), remedy(&error))),
+        };
+        let mut known = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*known, &check) {
+            (None, Some(check)) => log::error(format_args!("{DATABASE}: {}", check.reason)),
+            (Some(_), None) => log::info("the database can be used again"),
+            _ => {}
+        }
+        *known = check;
     }
 
     /// Tells PID 1, with the next sign of life, to go by what `network.json` says now.
@@ -402,78 +427,10 @@ fn hostname(report: Option<&Machine>) -> Hostname {
     }
 }
 
-fn open_store(state: &Path, findings: &mut Vec<Check>) -> Result<Option<Store>> {
-    match Store::open(state) {
-        Ok(store) => Ok(Some(store)),
-        Err(error) if error.kind() == Kind::StateLocked => Err(error),
-        Err(error) => {
-            let remedy = "Make the state directory usable and restart.";
-            check::merge(
-                findings,
-                Check::fail(STATE_DISK, error.chain().to_string(), remedy),
-            );
-            Ok(None)
-        }
-    }
-}
-
-/// Counts a start of an ordinary process.
-fn count(store: &Store, findings: &mut Vec<Check>) -> u64 {
-    let failed = |error: Error| Check::fail(STATE_DISK, error.chain().to_string(), remedy(&error));
-    match store.count_boot() {
-        Ok(Boot { number, recorded }) => {
-            if let Err(error) = recorded {
-                check::merge(findings, failed(error));
-            }
-            number
-        }
-        Err(error) => {
-            check::merge(findings, failed(error));
-            0
-        }
-    }
-}
-
 /// Time since the machine started: PID 1 goes by the same.
 fn since_boot() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::try_from(now).unwrap_or_default()
-}
-
-/// What a person can do about a state directory that failed with `error`.
-pub(crate) fn remedy(error: &Error) -> &'static str {
-    match error.kind() {
-        Kind::StateFull => "Enlarge the state disk in the hypervisor and restart; it grows by itself.",
-        Kind::StateCorrupt => "Restore the state disk from a backup.",
-        _ => "Check the disk and the host's storage, then restart.",
-    }
-}
-
-fn take_identity(store: Option<&Store>, hostname: &Hostname, findings: &mut Vec<Check>) -> Result<Identity> {
-    let Some(store) = store else {
-        findings.push(Check::warn(
-            IDENTITY,
-            "without a state disk the identity is forgotten at the next start",
-            "See the check of the state disk.",
-        ));
-        return Identity::ephemeral(hostname);
-    };
-    match Identity::load_or_create(store, hostname) {
-        Ok(identity) => {
-            findings.push(Check::pass(IDENTITY, "kept on the state disk"));
-            Ok(identity)
-        }
-        Err(error) => {
-            let remedy = match error.kind() {
-                Kind::Identity => {
-                    "Restore the state disk from a backup, or attach a new one for a new identity."
-                }
-                _ => "See the check of the state disk.",
-            };
-            findings.push(Check::fail(IDENTITY, error.chain().to_string(), remedy));
-            Identity::ephemeral(hostname)
-        }
-    }
 }
 
 /// Errors that ext4 counted on `device` since it was last repaired.

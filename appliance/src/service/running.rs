@@ -53,6 +53,7 @@ impl Running {
         let mut works = vec![
             tokio::spawn(crate::timekeeping::run(Arc::clone(&context))),
             tokio::spawn(crate::syslog::start(Arc::clone(&context))),
+            tokio::spawn(super::vigil::run(Arc::clone(&context))),
         ];
         works.push(match context.role() {
             Role::Server => tokio::spawn(rotating::run(Arc::clone(&context))),
