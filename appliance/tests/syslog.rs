@@ -165,3 +165,21 @@ async fn a_server_that_is_away_is_told_of_and_what_it_missed_is_counted() {
     incoming.wait_for("missed 1999").await;
     assert!(node.context.forwarding().status().dropped >= 1000);
 }
+
+#[tokio::test]
+async fn a_server_that_hangs_up_each_time_fills_no_log() {
+    let _alone = ALONE.lock().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut lines = log::follow();
+    let (_state, _node) = forwarding(&format!("tcp://{address}")).await;
+    for _ in 0..4 {
+        let (connection, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+        drop(connection);
+    }
+    let mut told = Vec::new();
+    while let Ok(line) = lines.try_recv() {
+        told.extend(line.text.contains(&address).then(|| line.text.to_string()));
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+}
