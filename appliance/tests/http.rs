@@ -15,6 +15,7 @@ use appliance::http::Limits;
 use appliance::resolver::Resolver;
 use client::{connect, request};
 use hyper::Method;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::{start, start_with};
 
 const KNOWN: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/api/v1/about"];
@@ -279,6 +280,48 @@ fn a_flood_of_idle_connections_locks_nobody_out() {
         .saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} bytes");
     drop((silent, idle));
+}
+
+#[test]
+fn ten_thousand_connections_leave_the_others_answered_and_memory_bounded() {
+    const MANY: usize = 10_000;
+    let files = getrlimit(Resource::Nofile);
+    let wanted = MANY as u64 + 4096;
+    if files.maximum.is_some_and(|most| most < wanted) {
+        eprintln!(
+            "skipped: this system allows {:?} open files, and {wanted} are needed",
+            files.maximum
+        );
+        return;
+    }
+    let raised = Rlimit {
+        current: Some(wanted),
+        ..files
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    let server = start_with(Limits {
+        connections: 2048,
+        ..Limits::default()
+    });
+    let before = request(&server, "GET", "/metrics").metric("process_resident_memory_bytes");
+    let silent: Vec<_> = (0..MANY)
+        .map(|number| {
+            if number % 1000 == 0 {
+                assert_eq!(request(&server, "GET", "/healthz").status, 200, "{number}");
+            }
+            TcpStream::connect(server.address).unwrap()
+        })
+        .collect();
+    let metrics = request(&server, "GET", "/metrics");
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.metric("vcc_http_connections") <= 2048);
+    assert!(metrics.metric("vcc_http_connections_evicted_total") >= 7000);
+    let grown = metrics
+        .metric("process_resident_memory_bytes")
+        .saturating_sub(before);
+    assert!(grown < 128 << 20, "{grown} bytes");
+    drop(silent);
+    assert_eq!(request(&server, "GET", "/healthz").status, 200);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 
 use crate::error::{Error, Kind, Result};
 
-/// Connections that the kernel keeps ready while the service is busy.
-const BACKLOG: i32 = 256;
+/// Connections that the kernel keeps ready while the service is busy: a thousand nodes come back at once.
+const BACKLOG: i32 = 4096;
 
 /// An IP address and port to listen on. `[::]` takes IPv4 too, and stands for `0.0.0.0` on a kernel without IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
