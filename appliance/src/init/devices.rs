@@ -3,7 +3,7 @@
 //! The socket listens before the first look, so that nothing falls between. Between any two modules the socket is
 //! emptied, so that a disk is known as soon as the kernel made it, however long the next driver takes.
 //!
-//! What the service needs comes first: quick disks, the state disk's file system, network adapters ([`Urgency`]). A
+//! What the service needs comes first: quick disks, the state disk's file system, network adapters (`Urgency`). A
 //! controller that waits for its ports, empty ones too, takes most of a start's time, and by default the kernel lets no
 //! other module in meanwhile. So all drivers probe in the background, and one module at the end waits for everything;
 //! what came of that is loaded one by one.

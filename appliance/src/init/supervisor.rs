@@ -40,6 +40,8 @@ use crate::proposal::Proposal;
 use crate::role::Role;
 use crate::timekeeping::NTP_PORT;
 
+/// Events that are taken in one turn at most.
+const AT_ONCE: usize = 256;
 /// Time between two feedings of the watchdogs.
 const FEED: Duration = Duration::from_secs(5);
 /// How long drivers may take before the environment is looked for all the same.
@@ -163,8 +165,16 @@ impl Supervisor {
                 // This struct holds a sender itself: the queue cannot close.
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(FEED),
             }
-            while let Ok(event) = self.events.try_recv() {
-                self.take(event);
+            // News without end keeps nobody from feeding the watchdogs, and what is looked at anew is looked at once.
+            let mut links = false;
+            for event in self.events.try_iter().take(AT_ONCE).collect::<Vec<_>>() {
+                match event {
+                    Event::Arrival(Arrival::Net) | Event::Links => links = true,
+                    other => self.take(other),
+                }
+            }
+            if links {
+                self.look_at_links();
             }
         };
         shutdown::stop(

@@ -83,7 +83,7 @@ impl Context {
     /// Opens the state directory and takes the identity, or makes do without and notes why.
     ///
     /// # Errors
-    /// [`Kind::StateLocked`], and [`Kind::Identity`] where not even an identity in memory can be made.
+    /// [`Kind::StateLocked`](crate::error::Kind::StateLocked), and [`Kind::Identity`](crate::error::Kind::Identity) where not even an identity in memory can be made.
     pub fn open(role: Role, state: &Path, machine: Option<PathBuf>) -> Result<Self> {
         let report = machine.as_deref().map(Machine::read).transpose();
         let report = report.unwrap_or_else(|e| {
@@ -192,7 +192,7 @@ impl Context {
     /// How it takes connections.
     ///
     /// # Errors
-    /// [`Kind::Tls`].
+    /// [`Kind::Tls`](crate::error::Kind::Tls).
     pub fn tls(&self) -> Result<Tls> {
         let tls = Tls::new(&self.identity)?;
         Ok(match &self.issuing {
