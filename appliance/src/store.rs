@@ -6,6 +6,7 @@
 //! DIR/boots                           starts of this machine, in decimal
 //! DIR/clock                           seconds since 1970 when an appliance last told, in decimal
 //! DIR/last-start.json                 what an appliance was last time, by PID 1
+//! DIR/properties.json                 what an appliance was given when that could last be read, by PID 1
 //! DIR/identity/{instance-id,key.pem,cert.pem}
 //! DIR/logs/                           an appliance's log, by PID 1
 //! DIR/replaced-TIME/                  what a restore replaced

@@ -153,6 +153,16 @@ fn an_address_set_after_a_start_by_dhcp_replaces_what_was_presumed() {
     second.wait_console("ready address=fec0::77 ", 1);
     assert!(!second.console().contains("the kernel refuses"), "{console}");
     second.power_down();
+
+    // Somebody has taken the drive away: it stays what it is.
+    let third = Guest::start_package(&package, &["--state", disks, "--transport", "none"]);
+    third.wait_console("ready address=10.0.2.77 ", 1);
+    let console = third.console();
+    assert!(
+        console.contains("role=server") && !console.contains("role=node"),
+        "{console}"
+    );
+    third.power_down();
 }
 
 fn boot(setting: Setting, disks: Option<&Path>) -> Guest {

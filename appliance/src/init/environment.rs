@@ -4,6 +4,7 @@
 //! the first document found counts, even if it is no good: a person who gave one must not be given defaults in silence.
 
 mod cdrom;
+mod given;
 mod guestinfo;
 mod settings;
 
@@ -13,11 +14,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::event::Event;
-use crate::check::{Check, ENVIRONMENT};
+use crate::check::{Check, ENVIRONMENT, Outcome};
 use crate::error::{Error, Kind, Result};
 use crate::{file, log};
 use ovf::environment::Environment;
 
+pub use given::Given;
 pub use settings::Settings;
 
 const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/ovf.env/raw";
@@ -33,6 +35,23 @@ pub struct Findings {
     pub settings: Settings,
     /// The check `environment`.
     pub check: Check,
+    /// The properties, if there are any to go by.
+    pub given: Option<Given>,
+}
+
+impl Findings {
+    /// Goes by what the machine was given before, where there is nothing now or something is wrong with it: it stays what it is.
+    pub fn fall_back_on(&mut self, before: &Given) {
+        if self.given.is_some() {
+            return;
+        }
+        self.check.reason = match self.check.status {
+            Outcome::Pass => "none was given; what was given before applies".to_owned(),
+            Outcome::Warn | Outcome::Fail => format!("{}; what was given before applies", self.check.reason),
+        };
+        self.settings = before.settings();
+        self.given = Some(before.clone());
+    }
 }
 
 /// A document and where it came from.
@@ -66,6 +85,7 @@ fn find() -> Findings {
         Ok(None) => Findings {
             settings: Settings::default(),
             check: Check::pass(ENVIRONMENT, "none was given; defaults apply"),
+            given: None,
         },
         Err(error) => broken(&error),
     }
@@ -107,7 +127,7 @@ fn read(found: &Found) -> Findings {
             return broken(&failure.because(error));
         }
     };
-    let (settings, problems) = Settings::of(|key| environment.property(key));
+    let (settings, problems, given) = Given::take(|key| environment.property(key));
     for problem in &problems {
         log::error(format_args!("environment: {problem}"));
     }
@@ -117,7 +137,11 @@ fn read(found: &Found) -> Findings {
     } else {
         Check::fail(ENVIRONMENT, problems.join("; "), REMEDY)
     };
-    Findings { settings, check }
+    Findings {
+        settings,
+        check,
+        given: problems.is_empty().then_some(given),
+    }
 }
 
 fn broken(error: &Error) -> Findings {
@@ -125,5 +149,63 @@ fn broken(error: &Error) -> Findings {
     Findings {
         settings: Settings::default(),
         check: Check::fail(ENVIRONMENT, error.chain().to_string(), REMEDY),
+        given: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::role::Role;
+
+    fn environment(properties: &str) -> Findings {
+        let text = format!(
+            "<Environment xmlns=\"http://schemas.dmtf.org/ovf/environment/1\" \
+             xmlns:oe=\"http://schemas.dmtf.org/ovf/environment/1\" oe:id=\"\"><PropertySection>{properties}</PropertySection></Environment>"
+        );
+        read(&Found {
+            source: "a test",
+            bytes: text.into_bytes(),
+        })
+    }
+
+    #[test]
+    fn a_machine_stays_what_it_is_where_its_environment_is_gone_or_broken() {
+        let server = "<Property oe:key=\"role\" oe:value=\"server\"/><Property oe:key=\"ip\" oe:value=\"192.0.2.5/24\"/>";
+        let good = environment(server);
+        assert_eq!(good.check.status, Outcome::Pass, "{:?}", good.check);
+        let before = good.given.clone().unwrap();
+        let gone = Findings {
+            settings: Settings::default(),
+            check: Check::pass(ENVIRONMENT, "none"),
+            given: None,
+        };
+        let broken = broken(&Error::new(Kind::Environment, "a test", "can't be read"));
+        let wrong = environment("<Property oe:key=\"role\" oe:value=\"king\"/>");
+        for (now, status) in [
+            (gone, Outcome::Pass),
+            (broken, Outcome::Fail),
+            (wrong, Outcome::Fail),
+        ] {
+            let mut stays = now;
+            for _ in 0..2 {
+                stays.fall_back_on(&before);
+            }
+            assert_eq!((&stays.settings, stays.check.status), (&good.settings, status));
+            assert_eq!(
+                stays
+                    .check
+                    .reason
+                    .matches("what was given before applies")
+                    .count(),
+                1
+            );
+        }
+        let mut other = environment("<Property oe:key=\"role\" oe:value=\"node\"/>");
+        other.fall_back_on(&before);
+        assert_eq!(
+            (other.settings.role, other.settings.addressing.ipv4),
+            (Role::Node, None)
+        );
     }
 }

@@ -12,7 +12,7 @@ mod link;
 #[cfg(test)]
 mod namespace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::mpsc::SyncSender;
 use std::thread;
@@ -33,6 +33,7 @@ const LOOPBACK: u32 = 1;
 /// The metric of the first interface's routes: those of later interfaces come after those of earlier ones.
 const FIRST_METRIC: u32 = 100;
 const VLAN_MODULE: &str = "8021q";
+const UNPLUGGED: &str = "Connect the network adapter in the virtualisation platform.";
 const REMEDY: &str = "Connect the network adapter to a network with a DHCP server, or set the property ip.";
 
 /// The interfaces and what they have.
@@ -94,12 +95,14 @@ impl Network {
 
     /// Looks at all interfaces anew: new ones are switched on, ones with a new carrier go on.
     pub fn look(&mut self) {
+        // One that was taken away and attached again has its name, and another index.
+        self.links
+            .retain(|place, link| interface::index(&link.name) == Some(place.index));
         for (place, name) in interface::ethernet() {
             if !self.links.contains_key(&place) {
                 self.adopt(place, name);
             }
         }
-        self.links.retain(|_, link| interface::exists(&link.name));
         let links = &self.links;
         self.problems
             .retain(|problem| links.keys().any(|place| place.index == problem.interface));
@@ -285,6 +288,18 @@ impl Network {
                 "Give the virtual machine a network adapter of a supported type and restart.",
             );
         }
+        let (plugged, unplugged): (Vec<_>, Vec<_>) = self
+            .links
+            .values()
+            .filter(|link| !link.addresses().is_empty())
+            .partition(|link| link.carrier);
+        if let Some(link) = unplugged.first() {
+            let reason = format!("{} has an address and no cable", link.name);
+            return match plugged.is_empty() {
+                true => Check::fail(NETWORK, reason, UNPLUGGED),
+                false => Check::warn(NETWORK, reason, UNPLUGGED),
+            };
+        }
         let addresses = self.addresses();
         if !addresses.is_empty() {
             let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
@@ -319,10 +334,11 @@ impl Network {
         let Some(plan) = self.plan.clone() else {
             return;
         };
-        let mut next = self.links.values().filter_map(|link| link.metric).max();
+        let mut used: BTreeSet<_> = self.links.values().filter_map(|link| link.metric).collect();
         for link in self.links.values_mut().filter(|link| link.metric.is_none()) {
-            next = Some(next.map_or(FIRST_METRIC, |last| last.saturating_add(1)));
-            link.metric = next;
+            // What takes the place of the first interface has its addresses.
+            let free = (FIRST_METRIC..u32::MAX).find(|metric| used.insert(*metric));
+            link.metric = free;
         }
         let places: Vec<_> = self.links.keys().cloned().collect();
         for place in places {

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use uuid::Uuid;
 
+use super::environment::Given;
 use super::event::Event;
 use super::factory_reset;
 use super::kept_network::Kept;
@@ -28,6 +29,7 @@ pub const FILE_SYSTEM: &str = "ext4";
 const LABEL: &str = "vcc-state";
 /// A file system is grown by at least this much: less is what rounding leaves over.
 const LEAST_GROWTH: u64 = 4 << 20;
+const SLOW: &str = "Wait; if it goes on, look at the host's storage. The service starts again with the disk when it is there.";
 const ATTACH: &str = "Attach the appliance's state disk, or a new one from its package, and restart.";
 const RESTORE: &str =
     "Restore the state disk from a backup, or attach a new one from the appliance's package.";
@@ -60,6 +62,8 @@ pub struct Mounted {
     pub boots: u64,
     /// What the machine was last time.
     pub last: Option<LastStart>,
+    /// What it was given when that could last be read.
+    pub given: Option<Given>,
     /// How it is reached, where that was set on the machine itself.
     pub network: Kept,
     /// The check `state-disk`, as far as it can be told now.
@@ -81,6 +85,12 @@ pub fn start(events: SyncSender<Event>) -> std::io::Result<()> {
 pub fn missing(seen: &str) -> Check {
     let reason = format!("there is no state disk (a disk with the label {LABEL}); {seen}");
     Check::fail(STATE_DISK, reason, ATTACH)
+}
+
+/// The check for a disk that is there, or looked for, and takes its time: a journal is replayed, or the storage is slow.
+pub fn slow() -> Check {
+    let reason = "the state disk is looked for and mounted, and that takes longer than usual";
+    Check::fail(STATE_DISK, reason, SLOW)
 }
 
 /// Ends its use; false if it was not in use. The file system is closed for writing if something still holds it.
@@ -221,6 +231,7 @@ fn bring_up(name: &str, superblock: &Superblock) -> Search {
         device: name.to_owned(),
         boots,
         last: LastStart::read(),
+        given: Given::read(Path::new(MOUNT_POINT)),
         network: Kept::read(Path::new(MOUNT_POINT)),
         check,
     }))

@@ -20,7 +20,7 @@ use super::child::{Plan, Service};
 use super::cmdline::Cmdline;
 use super::devices::Arrival;
 use super::display::Display;
-use super::environment::{self, Findings, Settings};
+use super::environment::{self, Findings, Given, Settings};
 use super::event::Event;
 use super::journal::Journal;
 use super::kept_network::{self, Kept};
@@ -100,6 +100,8 @@ struct State {
     seen: String,
     /// What the machine was last time, as the disk says.
     last: Option<LastStart>,
+    /// What it was given when that could last be read, as the disk says.
+    given: Option<Given>,
     /// How it is reached, where that was set on the machine itself.
     network: Kept,
 }
@@ -247,7 +249,10 @@ impl Supervisor {
             self.settle(now);
         }
         if self.state.check.is_none() && self.state.until.is_some_and(|until| now >= until) {
-            self.state.check = Some(state::missing(&self.state.seen));
+            self.state.check = Some(match self.state.looking {
+                true => state::slow(),
+                false => state::missing(&self.state.seen),
+            });
             self.settle_settings();
         }
         if let Some(role) = self.role_to_serve()
@@ -290,6 +295,9 @@ impl Supervisor {
 
     /// Goes by what is known now, the last start's or the environment's: a service that plays another role starts again.
     fn settle_settings(&mut self) {
+        if let (Environment::Known(findings), Some(before)) = (&mut self.environment, &self.state.given) {
+            findings.fall_back_on(before);
+        }
         let Environment::Known(findings) = &self.environment else {
             let kept = self.state.network.addressing.as_ref();
             if let (Some(last), Some(network)) = (&self.state.last, &mut self.network)
@@ -317,6 +325,18 @@ impl Supervisor {
         if self.state.disk.mounted && self.state.last.as_ref() != Some(&this) {
             this.clone().remember();
             self.state.last = Some(this);
+        }
+        self.keep_given();
+    }
+
+    fn keep_given(&mut self) {
+        if let Environment::Known(findings) = &self.environment
+            && self.state.disk.mounted
+            && findings.given != self.state.given
+            && let Some(given) = &findings.given
+        {
+            given.clone().remember(Path::new(state::MOUNT_POINT));
+            self.state.given = Some(given.clone());
         }
     }
 
@@ -379,7 +399,12 @@ impl Supervisor {
             log::error(format_args!("cannot read the environment: {error}"));
             let check = Check::fail(check::ENVIRONMENT, error.to_string(), "Restart the appliance.");
             let settings = Settings::default();
-            self.configure(Box::new(Findings { settings, check }));
+            let given = None;
+            self.configure(Box::new(Findings {
+                settings,
+                check,
+                given,
+            }));
         }
     }
 
@@ -393,7 +418,12 @@ impl Supervisor {
         self.state.looking = false;
         let late = self.service.is_running();
         match search {
-            Search::Missing { seen } => self.state.seen = seen,
+            Search::Missing { seen } => {
+                if self.state.check.is_some() {
+                    self.state.check = Some(state::missing(&seen));
+                }
+                self.state.seen = seen;
+            }
             Search::Unusable { device, check } => {
                 self.state.disk.device = Some(device);
                 self.state.check = Some(check);
@@ -413,6 +443,7 @@ impl Supervisor {
                     self.restart_service();
                 }
                 self.state.last = mounted.last;
+                self.state.given = mounted.given;
                 self.state.network = mounted.network;
                 self.settle_settings();
             }

@@ -30,11 +30,6 @@ pub(super) fn ethernet() -> Vec<(Place, String)> {
         .collect()
 }
 
-/// It is still there.
-pub(super) fn exists(name: &str) -> bool {
-    Path::new(SYSFS).join(name).exists()
-}
-
 /// Its cable is plugged in at both ends.
 pub(super) fn has_carrier(name: &str) -> bool {
     attribute(name, "carrier").is_some_and(|carrier| carrier == "1")

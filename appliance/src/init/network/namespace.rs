@@ -2,11 +2,13 @@
 
 use std::process::Command;
 use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::*;
 use crate::addressing::kept;
+use crate::check::Outcome;
 
 const WITHIN: &str = "VCC_TEST_WITHIN_NAMESPACE";
 const TEST: &str = "init::network::namespace::what_a_plan_says_is_done_and_another_plan_takes_it_back";
@@ -108,6 +110,49 @@ fn within() {
     network.configure(None, &Addressing::default());
     assert_eq!((addresses("test0"), routes()), untouched);
     assert!(interface::index("vlan7").is_none());
+
+    network.configure(None, &plan(r#"{"ip": "192.0.2.5/24"}"#));
+    pull_the_cable(&mut network);
+    attach_again(&mut network);
+}
+
+fn pull_the_cable(network: &mut Network) {
+    for (cable, status) in [
+        ("up", Outcome::Pass),
+        ("down", Outcome::Fail),
+        ("up", Outcome::Pass),
+    ] {
+        ip(&["link", "set", "test1", cable]);
+        while interface::has_carrier("test0") != (cable == "up") {
+            thread::sleep(Duration::from_millis(10));
+        }
+        network.look();
+        let check = network.check();
+        assert_eq!(check.status, status, "{cable}: {}", check.reason);
+    }
+}
+
+fn attach_again(network: &mut Network) {
+    let adopt = |network: &mut Network, name: &str, device: &str| {
+        let index = interface::index(name).unwrap();
+        let device = device.into();
+        network.adopt(Place { device, index }, name.to_owned());
+        network.proceed();
+    };
+    let pair = |name, peer| ip(&["link", "add", name, "type", "veth", "peer", "name", peer]);
+    pair("test2", "test3");
+    adopt(network, "test2", "/devices/test-second");
+    ip(&["link", "del", "test0"]);
+    pair("test0", "test1");
+    network.look();
+    adopt(network, "test0", "/devices/test");
+    assert_eq!(addresses("test0"), ["192.0.2.5/24"]);
+    assert_eq!(addresses("test2"), Vec::<String>::new());
+}
+
+fn ip(arguments: &[&str]) {
+    let status = Command::new("ip").args(arguments).status().unwrap();
+    assert!(status.success(), "{arguments:?}");
 }
 
 /// What iproute2 says, as JSON.
