@@ -24,6 +24,13 @@ impl Arguments {
             (Ok(_), Some("node" | "sp")) => present(connector.get("/api/v1/enrolment").await)?,
             _ => Value::Null,
         };
+        let nodes = match (&who, about["role"].as_str()) {
+            (Ok(_), Some("server")) => {
+                let nodes = connector.list("/api/v1/nodes", 500, None).await;
+                present(nodes.map(|nodes| counted(&nodes)))?
+            }
+            _ => Value::Null,
+        };
         let (who, ended) = match who {
             Ok(who) => (who, None),
             Err(failure) => (Value::Null, Some(failure)),
@@ -32,6 +39,9 @@ impl Arguments {
             json!({ "connector": session.server.to_string(), "who": who, "about": about, "ready": ready });
         if !enrolment.is_null() {
             status["enrolment"] = enrolment;
+        }
+        if !nodes.is_null() {
+            status["nodes"] = nodes;
         }
         if let Some(failure) = ended {
             // With JSON there is one document, and that is the failure's.
@@ -48,6 +58,34 @@ fn present(answer: Result<Value>) -> Result<Value> {
     match answer {
         Err(failure) if hidden.into_iter().any(|status| failure.has_status(status)) => Ok(Value::Null),
         other => other,
+    }
+}
+
+/// What nodes are counted by: those that were taken in by their signs of life, the others by what was decided.
+const COUNTED: [&str; 5] = ["LIVE", "STALE", "UNREACHABLE", "PENDING", "SUSPENDED"];
+
+/// How many nodes there are of each sort; those that were sent away count no more.
+fn counted(nodes: &[Value]) -> Value {
+    let sort = |node: &Value| match node["state"].as_str() {
+        Some("ACTIVE") => node["status"].as_str().unwrap_or_default().to_owned(),
+        other => other.unwrap_or_default().to_owned(),
+    };
+    let counts = COUNTED.map(|name| {
+        let many = nodes.iter().filter(|node| sort(node) == name).count();
+        (name.to_lowercase(), Value::from(many))
+    });
+    Value::Object(counts.into_iter().collect())
+}
+
+fn told_counts(counts: &Value) -> String {
+    let each = counts.as_object().into_iter().flatten();
+    let some: Vec<_> = each
+        .filter(|(_, many)| **many != 0)
+        .map(|(name, many)| format!("{many} {name}"))
+        .collect();
+    match some.is_empty() {
+        true => "none".to_owned(),
+        false => some.join(", "),
     }
 }
 
@@ -78,6 +116,14 @@ fn told(status: &Value) -> String {
             format!("{}, {}", text(enrolment, "server"), text(enrolment, "state")),
         ));
     }
+    for (name, field) in [("spoken", "spoken"), ("cert until", "expires")] {
+        if enrolment[field].is_string() {
+            lines.push((name, text(enrolment, field)));
+        }
+    }
+    if status["nodes"].is_object() {
+        lines.push(("nodes", told_counts(&status["nodes"])));
+    }
     if enrolment["state"] == "PENDING" {
         lines.push(("key", text(enrolment, "fingerprint")));
     }
@@ -105,6 +151,30 @@ fn told(status: &Value) -> String {
     }
     lines
         .iter()
-        .map(|(name, value)| format!("{name:9}  {value}\n"))
+        .map(|(name, value)| format!("{name:10}  {value}\n"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_counted_by_what_has_to_be_done_about_them() {
+        let node = |state: &str, status: &str| json!({ "state": state, "status": status });
+        let nodes = [
+            node("ACTIVE", "LIVE"),
+            node("ACTIVE", "LIVE"),
+            node("ACTIVE", "UNREACHABLE"),
+            node("PENDING", "UNREACHABLE"),
+            node("REVOKED", "UNREACHABLE"),
+        ];
+        let counts = counted(&nodes);
+        assert_eq!(
+            counts,
+            json!({ "live": 2, "stale": 0, "unreachable": 1, "pending": 1, "suspended": 0 })
+        );
+        assert_eq!(told_counts(&counts), "2 live, 1 unreachable, 1 pending");
+        assert_eq!(told_counts(&counted(&[])), "none");
+    }
 }
