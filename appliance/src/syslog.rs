@@ -142,7 +142,11 @@ impl Forwarder<'_> {
                 look_at = Instant::now() + LOOK;
                 self.tell(format!("syslog server={to}"));
                 let is_old = matches!(link, Link::Udp(_)) && Instant::now() >= good_until;
-                if is_old || self.wanted().as_ref() != Some(to) {
+                if self.wanted().as_ref() != Some(to) {
+                    self.told.clear();
+                    return Ok(());
+                }
+                if is_old {
                     return Ok(());
                 }
             }

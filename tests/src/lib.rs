@@ -24,5 +24,6 @@ pub mod libvirt;
 pub mod measure;
 pub mod reading;
 pub mod recipe;
+pub mod rsyslog;
 pub mod verdict;
 pub mod web;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use e2e::connector::{Connector, set_up};
 use e2e::guest::{Guest, kept_disks};
+use e2e::rsyslog::Rsyslog;
 use e2e::web;
 use serde_json::{Value, json};
 
@@ -32,7 +33,11 @@ impl Server {
     }
 
     fn want(&self, version: u32, notice: &str) {
-        let body = json!({ "settings": { "notice": notice } });
+        self.want_all(version, &json!({ "notice": notice }));
+    }
+
+    fn want_all(&self, version: u32, settings: &Value) {
+        let body = json!({ "settings": settings });
         let tag = format!("If-Match: \"{version}\"");
         let answer = self
             .0
@@ -91,6 +96,42 @@ impl Server {
         assert_eq!(ended["state"], "DONE", "{ended}");
         ended["result"].clone()
     }
+}
+
+/// What the nodes print comes to a collector that the server names, that of a start before it was connected, too.
+fn forward_the_logs(server: &Server, nodes: [(&Guest, &String); 2]) {
+    let Some(collector) = Rsyslog::start() else {
+        return;
+    };
+    for (version, transport) in [(3, "tcp"), (4, "udp")] {
+        let syslog = format!("{transport}://{HOST}:{}", collector.port);
+        let notice = format!("forwarded by {transport}");
+        server.want_all(version, &json!({ "notice": notice, "syslog": syslog }));
+        for (guest, id) in nodes {
+            server.is_in_sync(guest, id);
+            let about = guest.get("/api/v1/about").json();
+            let hostname = about["hostname"].as_str().unwrap();
+            collector.wait_for(&[hostname, "vcc", "info", &syslog], PATIENCE);
+        }
+    }
+}
+
+/// Another key takes the place of the authority's: all nodes go along, also through a restart.
+fn replace_the_key(server: &Server, guest: &Guest, id: &str) {
+    const AUTHORITY: &str = "/api/v1/authority";
+    let begun = server.0.post("/api/v1/authority/rotate", &json!({}));
+    assert_eq!(begun.status, 202, "{begun:?}");
+    let next = begun.json()["next"].clone();
+    server.wait_for(AUTHORITY, Some(guest), |now| {
+        now["key"] == next && now.get("former").is_none()
+    });
+    let path = format!("/api/v1/nodes/{id}");
+    let seen = server.0.get(&path)["seen"].clone();
+    guest.reset();
+    server.wait_for(&path, Some(guest), |node| {
+        node["status"] == "LIVE" && node["seen"].as_str() > seen.as_str()
+    });
+    assert!(server.diagnose(guest, id)["version"].is_string());
 }
 
 fn link(guest: &Guest, up: bool) {
@@ -154,6 +195,9 @@ fn two_appliances_are_enrolled_configured_cut_off_restarted_and_come_back() {
     server.is(&north, &north_id, "LIVE");
     server.is_in_sync(&north, &north_id);
     assert!(server.diagnose(&north, &north_id)["version"].is_string());
+
+    forward_the_logs(&server, [(&north, &north_id), (&south, &south_id)]);
+    replace_the_key(&server, &south, &south_id);
 
     // Sent away, it is told, and shows it.
     assert_eq!(
