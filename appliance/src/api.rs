@@ -98,6 +98,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/api/v1/tenants", get(tenants::list).post(tenants::create))
         .route("/api/v1/tenants/{id}", get(tenants::read).delete(tenants::delete))
         .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/audit/checkpoint", get(audit::checkpoint))
         .route("/api/v1/administrator-reset", post(administrator_reset::create))
         .route("/api/v1/support-bundle", get(support_bundle::read))
         .route(

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
+use rustls::SignatureScheme;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -84,6 +85,17 @@ impl Identity {
     /// The certificate's fingerprint, to be compared by a person.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// Signs bytes with the key, ECDSA over P-256 and SHA-256, in DER.
+    ///
+    /// # Errors
+    /// [`Kind::Identity`].
+    pub fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let failed = || Error::new(Kind::Identity, KEY, "cannot sign");
+        let signer = (self.certified.key).choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]);
+        let signature = signer.ok_or_else(failed)?.sign(bytes);
+        signature.map_err(|error| failed().because(error))
     }
 
     /// It lives in memory only.

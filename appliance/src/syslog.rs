@@ -1,17 +1,21 @@
 //! Forwarding the log to a syslog server (RFC 5424), over UDP (RFC 5426) or TCP (RFC 6587, octet counting).
 //!
 //! ```text
-//! lines of this process, and of PID 1 in an appliance ─► a queue of 512 ─► message ─► the server
+//! lines of this process, and of PID 1 in an appliance ─► a queue of 512 ─┐
+//!                                                                        ├─► message ─► the server
+//! the audit log in the database ─► trail ────────────────────────────────┘
 //! ```
 //!
-//! Nobody waits for the server: where it takes less than there is to tell the oldest messages are dropped, counted, and
+//! Entries of the audit log wait in the database until they are sent. For lines nobody waits: where the server takes less than there is to tell the oldest are dropped, counted, and
 //! their number is sent. A message that could not be sent is sent again by the next connection.
 
 mod collector;
 mod forwarding;
 mod link;
 mod message;
+mod trail;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +29,12 @@ pub use forwarding::{Forwarding, Status};
 use crate::clock::Clock;
 use crate::configuration::Settings;
 use crate::error::{Error, Kind, Result};
+use crate::hostname::Hostname;
 use crate::log::{self, Line};
 use crate::service::Context;
 use link::Link;
 use message::message;
+use trail::Trail;
 
 /// Between two looks at where messages are to go.
 const LOOK: Duration = Duration::from_secs(5);
@@ -43,6 +49,8 @@ const ADDRESS: Duration = Duration::from_secs(300);
 struct Forwarder<'a> {
     context: &'a Context,
     lines: Receiver<Line>,
+    /// The audit log.
+    trail: Option<Trail<'a>>,
     settings: watch::Receiver<Settings>,
     /// The message that is to be sent next.
     next: Option<Line>,
@@ -60,6 +68,7 @@ pub fn start(context: Arc<Context>) -> impl Future<Output = ()> {
         let settings = context.ground().map_or(&unset, |ground| &ground.settings);
         let forwarder = Forwarder {
             settings: settings.subscribe(),
+            trail: Trail::of(&context),
             context: &context,
             lines,
             next: None,
@@ -119,6 +128,10 @@ impl Forwarder<'_> {
         let hostname = self.context.machine().hostname;
         let good_until = Instant::now() + ADDRESS;
         let mut look_at = Instant::now() + LOOK;
+        if let Some(trail) = &mut self.trail {
+            trail.opened();
+        }
+        self.send_trail(&mut link, &hostname).await.map_err(failed)?;
         loop {
             if let Some(line) = &self.next {
                 link.send(&message(line, &hostname)).await.map_err(failed)?;
@@ -149,8 +162,27 @@ impl Forwarder<'_> {
                 if is_old {
                     return Ok(());
                 }
+                self.send_trail(&mut link, &hostname).await.map_err(failed)?;
             }
         }
+    }
+
+    /// Sends what there is of the audit log.
+    async fn send_trail(&mut self, link: &mut Link, hostname: &Hostname) -> io::Result<()> {
+        let Some(trail) = &mut self.trail else {
+            return Ok(());
+        };
+        // A database that fails is told of by whoever looks after it.
+        while let Ok(messages) = trail.next(hostname).await
+            && !messages.is_empty()
+        {
+            for message in messages {
+                link.send(&message.bytes).await?;
+                trail.sent(&message);
+                self.context.forwarding().change(|status| status.sent += 1);
+            }
+        }
+        Ok(())
     }
 
     fn taken(&mut self, line: Result<Line, RecvError>) -> Option<Line> {

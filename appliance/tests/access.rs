@@ -286,6 +286,13 @@ async fn a_tenant_sees_its_own_and_makes_nobody_who_may_do_more() {
         403,
         "nodes are the provider's"
     );
+    let checkpoint = "/api/v1/audit/checkpoint";
+    assert_eq!(
+        own.get(&auditor, checkpoint).await.status,
+        403,
+        "it counts all entries"
+    );
+    assert_eq!(own.get(&root, checkpoint).await.status, 200);
     let path = format!("/api/v1/tenants/{a}");
     assert_eq!(
         own.matching(&root, "DELETE", &path, "\"1\"", None).await.status,
@@ -463,7 +470,7 @@ async fn the_api_s_own_description_has_every_route_and_every_route_answers_as_de
             );
         }
     }
-    assert_eq!(routes, 47);
+    assert_eq!(routes, 48);
 }
 
 #[tokio::test]

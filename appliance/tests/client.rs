@@ -262,6 +262,43 @@ fn the_audit_log_is_listed_and_its_chain_verified() {
 }
 
 #[test]
+fn a_checkpoint_that_was_kept_is_compared_with_the_log_and_says_whose_it_is() {
+    let (_server, root) = server();
+    let kept = root.try_to(&["audit", "checkpoint"]);
+    assert_eq!(kept.status, 0, "{}", kept.err);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kept.json");
+    let verify = || root.try_to(&["audit", "verify", "--checkpoint", path.to_str().unwrap()]);
+    std::fs::write(&path, &kept.out).unwrap();
+    root.get(&["config", "set", "cloud:later", "notice=a"]);
+    let verified = verify();
+    assert_eq!(verified.status, 0, "{}", verified.err);
+
+    let mut forged: serde_json::Value = serde_json::from_str(&kept.out).unwrap();
+    forged["digest"] = "0".repeat(64).into();
+    std::fs::write(&path, forged.to_string()).unwrap();
+    let refused = verify();
+    assert_eq!(refused.status, 1);
+    assert!(
+        refused.err.contains("isn't what its certificate's key signed"),
+        "{}",
+        refused.err
+    );
+
+    let (_another_server, another) = server();
+    std::fs::write(&path, another.try_to(&["audit", "checkpoint"]).out).unwrap();
+    let refused = verify();
+    assert_eq!(refused.status, 1);
+    assert!(
+        refused.err.contains("is of the log of connector"),
+        "{}",
+        refused.err
+    );
+    std::fs::write(&path, "{}").unwrap();
+    assert_eq!(verify().status, 2);
+}
+
+#[test]
 fn events_are_told_as_they_come() {
     let (_server, root) = server();
     root.get(&["config", "set", "cloud:eventful", "notice=a"]);

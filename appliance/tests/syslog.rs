@@ -7,13 +7,16 @@ mod connector;
 use std::sync::Arc;
 use std::time::Duration;
 
+use appliance::audit::{Chain, Checkpoint, Entry};
 use appliance::check::Outcome;
 use appliance::clock::{Clock, Moment};
 use appliance::configuration::Settings;
+use appliance::database;
 use appliance::log::{self, Line};
 use appliance::role::Role;
 use appliance::service::Context;
 use connector::Connector;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Mutex;
@@ -182,4 +185,54 @@ async fn a_server_that_hangs_up_each_time_fills_no_log() {
         told.extend(line.text.contains(&address).then(|| line.text.to_string()));
     }
     assert_eq!(told.len(), 1, "{told:?}");
+}
+
+/// What follows a message's header.
+fn body<'a>(message: &'a str, header: &str) -> &'a str {
+    let (_, body) = message.split_once(header).unwrap();
+    body
+}
+
+#[tokio::test]
+async fn the_audit_log_comes_whole_also_what_was_written_while_the_server_was_away_and_signed_in_the_end() {
+    let _alone = ALONE.lock().await;
+    const ENTRY: &str = " vcc - audit - ";
+    const SIGNED: &str = " vcc - checkpoint - ";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let node = Connector::at(Role::Node, state.path(), Clock::System).await;
+    let root = node.finish().await;
+    let mut db = node.context.ground().unwrap().database.begin().await.unwrap();
+    // What is older than the wish to forward it stays where it is.
+    database::set(&mut db, "syslog-audit", "0").await.unwrap();
+    db.commit().await.unwrap();
+    point(&node.context, &format!("tcp://{address}"));
+    tokio::spawn(appliance::syslog::start(Arc::clone(&node.context)));
+    let mut incoming = Incoming::of(&listener).await;
+    let mut chain = Chain::default();
+    let mut follow = async |incoming: &mut Incoming, to: i64| {
+        while chain.number() < to {
+            let message = incoming.wait_for(ENTRY).await;
+            assert!(message.starts_with("<110>1 "), "{message}");
+            let entry: Entry = serde_json::from_str(body(&message, ENTRY)).unwrap();
+            chain.follow(entry).unwrap();
+        }
+    };
+    // The administrator, and its session.
+    follow(&mut incoming, 2).await;
+    drop((incoming, listener));
+
+    // More than what waits in memory.
+    for number in 0..600 {
+        let user = json!({ "name": format!("u{number}"), "role": "robot" });
+        assert_eq!(node.post(&root, "/api/v1/users", &user).await.status, 201);
+    }
+    let listener = TcpListener::bind(address).await.unwrap();
+    let mut incoming = Incoming::of(&listener).await;
+    follow(&mut incoming, 602).await;
+    let message = incoming.wait_for(SIGNED).await;
+    let signed: Checkpoint = serde_json::from_str(body(&message, SIGNED)).unwrap();
+    assert_eq!(signed.verify().unwrap(), node.context.identity().fingerprint());
+    assert_eq!(signed.number, 602);
 }

@@ -34,6 +34,7 @@ use crate::service::Context;
         super::tenants::read,
         super::tenants::delete,
         super::audit::list,
+        super::audit::checkpoint,
         super::configuration::read,
         super::configuration::write,
     ),

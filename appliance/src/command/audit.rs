@@ -1,20 +1,25 @@
 //! `vcc audit`.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Call;
 use crate::admin::{Connector, Failure, Progress, Result, Table};
-use crate::audit::{Backwards, Entry};
+use crate::audit::{Backwards, Checkpoint, Entry};
 use crate::error::{Error, Kind};
+use crate::file;
 
 const PATH: &str = "/api/v1/audit";
+const CHECKPOINT: &str = "/api/v1/audit/checkpoint";
+const CHECKPOINT_LIMIT: usize = 64 << 10;
 const PAGE: usize = 500;
 
 /// See who did what
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Examples:\n  vcc audit list --limit 20\n  vcc audit verify\n  vcc audit verify --number 120 --digest 9F...    it was so when I looked last"
+    after_help = "Examples:\n  vcc audit list --limit 20\n  vcc audit checkpoint > kept.json          what the log is now, signed\n  vcc audit verify --checkpoint kept.json   nothing before it was changed since\n  vcc audit verify --number 120 --digest 9F..."
 )]
 pub(super) enum Verb {
     /// List entries, the newest first
@@ -23,6 +28,10 @@ pub(super) enum Verb {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         limit: Option<u32>,
     },
+    /// Print what the log is now, signed by the connector: keep it elsewhere, and compare later with verify --checkpoint
+    ///
+    /// It takes a user who sees all entries, of all tenants. The document names what was signed, and how.
+    Checkpoint,
     Verify(Verify),
 }
 
@@ -38,6 +47,9 @@ pub(super) struct Verify {
     /// Its digest
     #[arg(long, value_name = "SHA256", requires = "number")]
     digest: Option<String>,
+    /// A checkpoint that was kept: its entry has to be there as it was signed, and this connector has to have signed it
+    #[arg(long, value_name = "FILE", conflicts_with = "number")]
+    checkpoint: Option<PathBuf>,
 }
 
 impl Verb {
@@ -58,6 +70,11 @@ impl Verb {
                 let table = Table::of(&entries, &columns);
                 call.output.result(&Value::from(entries), || table.to_string())
             }
+            Self::Checkpoint => {
+                let checkpoint = connector.get(CHECKPOINT).await?;
+                // To people, too: it is kept by redirection, and read again as it is.
+                call.output.result(&checkpoint, || format!("{checkpoint:#}\n"))
+            }
             Self::Verify(arguments) => arguments.run(call, connector).await,
         }
     }
@@ -71,9 +88,56 @@ fn broken(error: Error) -> Failure {
     )
 }
 
+/// An entry as it was when somebody noted it.
+struct Noted {
+    number: i64,
+    digest: String,
+}
+
+/// What a checkpoint says, if this connector signed it.
+async fn signed(path: &Path, connector: &mut Connector) -> Result<Noted> {
+    let place = path.display().to_string();
+    let bytes = file::read(path, CHECKPOINT_LIMIT)?;
+    let kept: Checkpoint = serde_json::from_slice(&bytes)
+        .map_err(|error| Error::new(Kind::Malformed, &place, "is no checkpoint").because(error))?;
+    let signer = kept.verify().map_err(|error| {
+        Failure::refused(
+            &place,
+            error.reason(),
+            "the file was changed since it was written",
+        )
+    })?;
+    let now: Checkpoint = serde_json::from_value(connector.get(CHECKPOINT).await?).map_err(|error| {
+        Error::new(Kind::Malformed, "the connector's checkpoint", "is none").because(error)
+    })?;
+    if now.verify()? != signer || now.log != kept.log {
+        return Err(Failure::refused(
+            place,
+            format!("is of the log of connector {}, and this is {}", kept.log, now.log),
+            "vcc status shows which connector you are logged in to",
+        ));
+    }
+    Ok(Noted {
+        number: kept.number,
+        digest: kept.digest,
+    })
+}
+
 impl Verify {
+    async fn noted(&self, connector: &mut Connector) -> Result<Option<Noted>> {
+        Ok(match (&self.checkpoint, self.number, &self.digest) {
+            (Some(path), ..) => Some(signed(path, connector).await?),
+            (None, Some(number), Some(digest)) => Some(Noted {
+                number,
+                digest: digest.clone(),
+            }),
+            _ => None,
+        })
+    }
+
     async fn run(self, call: &Call, mut connector: Connector) -> Result<()> {
-        let (mut log, mut newest, mut noted) = (Backwards::default(), None, None);
+        let noted = self.noted(&mut connector).await?;
+        let (mut log, mut newest, mut there) = (Backwards::default(), None, None);
         let mut progress = Progress::default();
         let mut take = |some: Vec<Value>| {
             for entry in some {
@@ -83,8 +147,8 @@ impl Verify {
                 let entry: Entry = serde_json::from_value(entry).map_err(malformed)?;
                 let (number, digest) = (entry.number, entry.digest.clone());
                 log.follow(entry).map_err(broken)?;
-                if self.number == Some(number) {
-                    noted = Some(digest.clone());
+                if noted.as_ref().is_some_and(|noted| noted.number == number) {
+                    there = Some(digest.clone());
                 }
                 let (all, _) = newest.get_or_insert((number, digest));
                 if number % 10_000 == 0 {
@@ -96,8 +160,8 @@ impl Verify {
         connector.pages(PATH, PAGE, &mut take).await?;
         drop(progress);
         log.end().map_err(broken)?;
-        if let (Some(number), Some(digest)) = (self.number, &self.digest)
-            && !noted.is_some_and(|noted| noted.eq_ignore_ascii_case(digest))
+        if let Some(Noted { number, digest }) = noted
+            && !there.is_some_and(|there| there.eq_ignore_ascii_case(&digest))
         {
             return Err(Failure::refused(
                 "the audit log",

@@ -1,5 +1,9 @@
-//! Lines of the log as messages (RFC 5424).
+//! Lines of the log, and entries of the audit log, as messages (RFC 5424).
 
+use serde::Serialize;
+
+use crate::audit::{Checkpoint, Entry};
+use crate::clock::Moment;
 use crate::hostname::Hostname;
 use crate::log::Line;
 
@@ -7,6 +11,10 @@ use crate::log::Line;
 const PROGRAM: &str = "vcc";
 /// Facility 3: system daemons.
 const DAEMON: u8 = 3;
+/// Facility 13: log audit.
+const AUDIT: u8 = 13;
+/// What kind of message it is, where it is of no kind (RFC 5424 section 6.2.7).
+const NIL: &str = "-";
 /// What every receiver ought to take (RFC 5424 section 6.1).
 const LONGEST: usize = 2048;
 
@@ -28,13 +36,39 @@ pub(super) fn message(line: &Line, hostname: &Hostname) -> Vec<u8> {
         _ if text.len() == line.text.len() => (Severity::Error, text),
         _ => (Severity::Informational, text),
     };
-    let priority = DAEMON * 8 + severity as u8;
+    framed((DAEMON, severity), line.at, hostname, NIL, text)
+}
+
+/// The message of an entry of the audit log: as JSON, as the API has it.
+pub(super) fn entry(entry: &Entry, hostname: &Hostname) -> Vec<u8> {
+    let severity = match entry.outcome.as_str() {
+        "done" => Severity::Informational,
+        _ => Severity::Warning,
+    };
+    framed((AUDIT, severity), entry.at, hostname, "audit", &json(entry))
+}
+
+/// The message of a checkpoint of the audit log, likewise.
+pub(super) fn checkpoint(checkpoint: &Checkpoint, hostname: &Hostname) -> Vec<u8> {
+    let priority = (AUDIT, Severity::Informational);
+    framed(priority, checkpoint.at, hostname, "checkpoint", &json(checkpoint))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn framed(
+    (facility, severity): (u8, Severity),
+    at: Moment,
+    hostname: &Hostname,
+    kind: &str,
+    text: &str,
+) -> Vec<u8> {
+    let priority = facility * 8 + severity as u8;
     // What is not all ASCII is marked as UTF-8 (section 6.4).
     let mark = if text.is_ascii() { "" } else { "\u{feff}" };
-    let mut message = format!(
-        "<{priority}>1 {} {hostname} {PROGRAM} - - - {mark}{text}",
-        line.at
-    );
+    let mut message = format!("<{priority}>1 {at} {hostname} {PROGRAM} - {kind} - {mark}{text}");
     message.truncate(message.floor_char_boundary(LONGEST));
     message.into_bytes()
 }
@@ -42,7 +76,6 @@ pub(super) fn message(line: &Line, hostname: &Hostname) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Moment;
 
     fn of(text: &str) -> String {
         let line = Line {
