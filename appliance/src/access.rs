@@ -5,7 +5,9 @@
 
 mod attempts;
 mod password;
+mod place;
 mod principal;
+mod queue;
 mod right;
 mod role;
 mod token;
@@ -14,6 +16,7 @@ mod user;
 pub use attempts::Attempts;
 pub use password::{Password, Passwords};
 pub use principal::Principal;
+pub use queue::{Queue, Waiting};
 pub use right::{Right, Rights};
 pub use role::Role;
 pub use token::{NewToken, Secret, Token};

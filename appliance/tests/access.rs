@@ -100,6 +100,22 @@ async fn wrong_guesses_at_a_password_have_to_wait_and_those_at_the_set_up_code_k
 }
 
 #[tokio::test]
+async fn strangers_who_log_in_all_at_once_hold_few_places_and_are_told_to_come_again() {
+    let (own, _) = Connector::set_up().await;
+    let ask = async |number: usize| {
+        let guess = json!({ "name": format!("made-up-{number}"), "password": "a wrong password" });
+        let answer = own.post("", "/api/v1/session", &guess).await;
+        (answer.status, answer.body["code"].as_str().unwrap().to_owned())
+    };
+    let (a, b, c, d, e, f) = tokio::join!(ask(1), ask(2), ask(3), ask(4), ask(5), ask(6));
+    let told = [a, b, c, d, e, f];
+    let turned_away = told.iter().filter(|(status, _)| *status == 429).count();
+    assert_eq!(turned_away, 2, "{told:?}");
+    assert!(told.contains(&(429, "too-many-logins".to_owned())), "{told:?}");
+    assert!(!own.log_in("root").await.is_empty());
+}
+
+#[tokio::test]
 async fn a_session_ends_by_itself_and_at_once_by_logging_out_or_another_password() {
     let (own, root) = Connector::set_up().await;
     let who = own.get(&root, "/api/v1/session").await;

@@ -50,7 +50,7 @@ pub(super) struct Who {
     (status = 201, body = Session),
     (status = 401, body = Document, description = "Name or password is wrong"),
     (status = 422, body = Document),
-    (status = 429, body = Document, description = "Too many wrong passwords"),
+    (status = 429, body = Document, description = "Too many wrong passwords, or too many people at once"),
 ))]
 pub(super) async fn create(
     standing: Standing,
@@ -64,6 +64,9 @@ pub(super) async fn create(
         return Err(Problem::WRONG_CREDENTIALS);
     }
     let name = login.name;
+    let Some(waiting) = ground.logins.enter(from) else {
+        return Err(Problem::TOO_MANY_LOGINS.with(RETRY_AFTER, 2));
+    };
     if let Err(wait) = ground.attempts.begin(&name, from, now) {
         return Err(Problem::TOO_MANY_ATTEMPTS.with(RETRY_AFTER, wait.as_secs().max(1)));
     }
@@ -71,6 +74,7 @@ pub(super) async fn create(
     let hash = known.as_ref().map(|(_, hash)| hash.clone());
     // A robot's is empty, and no password's.
     let right = ground.passwords.is(hash, login.password).await?;
+    drop(waiting);
     let mut db = ground.database.begin().await?;
     // The password may have been changed while it was compared.
     let still = User::of_login(&mut db, &name).await?;

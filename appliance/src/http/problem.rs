@@ -93,6 +93,9 @@ problems! {
     /// Too many wrong guesses.
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS, "too-many-attempts", "Too many wrong attempts",
         "Wait as long as the Retry-After header field says.";
+    /// Too many passwords wait to be looked at.
+    TOO_MANY_LOGINS = TOO_MANY_REQUESTS, "too-many-logins", "Too many log in at this moment",
+        "Try again in a moment.";
     /// Too many nodes wait for a decision.
     TOO_MANY_WAIT = TOO_MANY_REQUESTS, "too-many-wait", "Too many wait for a decision",
         "Have an administrator decide about those that wait.";

@@ -1,8 +1,10 @@
 //! What a connector with a state directory works on: its database, and what goes with it.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
-use crate::access::{Attempts, Passwords};
+use crate::access::{Attempts, Passwords, Queue};
 use crate::clock::Clock;
 use crate::configuration::{Own, Settings};
 use crate::database::Database;
@@ -23,6 +25,8 @@ pub struct Ground {
     pub clock: Clock,
     /// Hashes passwords.
     pub passwords: Passwords,
+    /// Who waits for that.
+    pub logins: Arc<Queue>,
     /// Wrong guesses.
     pub attempts: Attempts,
     /// Whether there is an administrator.
@@ -64,6 +68,7 @@ impl Ground {
             database,
             clock: Clock::default(),
             passwords: Passwords::default(),
+            logins: Arc::default(),
             attempts: Attempts::default(),
             resolver: Resolver::default(),
             seen: Seen::default(),
