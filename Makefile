@@ -11,7 +11,9 @@ OVA := $(CARGO_TARGET_DIR)/release/ova
 VCC := $(CARGO_TARGET_DIR)/$(TARGET)/appliance/vcc
 REGISTRY := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src
 # Static, and without the paths of this checkout: the same source gives the same bytes wherever it is built.
-RUNTIME_FLAGS := -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/vcc --remap-path-prefix=$(REGISTRY)=/registry
+# Nothing unwinds in it, and a tenth of it would be tables for that; its own addresses are put right from a short list (RELR).
+RUNTIME_FLAGS := -C target-feature=+crt-static -C force-unwind-tables=no -C link-arg=-Wl,--pack-dyn-relocs=relr --remap-path-prefix=$(CURDIR)=/vcc --remap-path-prefix=$(REGISTRY)=/registry
+RUNTIME_CFLAGS := -fno-asynchronous-unwind-tables
 KEYS := out/keys
 PACKAGE := out/vcc-node.ova
 
@@ -31,7 +33,8 @@ dependencies:
 # The two commands: `ova`, and `vcc` as the appliance ships it, without what only shells need.
 commands: dependencies
 	@$(CARGO) build --locked --release -p packer
-	@RUSTFLAGS="$(RUNTIME_FLAGS)" $(CARGO) build --locked --profile appliance --target $(TARGET) -p appliance --no-default-features
+	@RUSTFLAGS="$(RUNTIME_FLAGS)" CFLAGS="$(RUNTIME_CFLAGS)" \
+	  $(CARGO) build --locked --profile appliance --target $(TARGET) -p appliance --no-default-features
 	@mkdir -p out
 	@cmp -s $(VCC) out/vcc || cp $(VCC) out/vcc
 
@@ -45,7 +48,8 @@ package: commands
 
 # Beside the appliance's command, this one has the verbs for completions and manual pages, and makes those in the package.
 deb: dependencies
-	@RUSTFLAGS="$(RUNTIME_FLAGS)" $(CARGO) build --locked --profile appliance --target $(TARGET) -p appliance
+	@RUSTFLAGS="$(RUNTIME_FLAGS)" CFLAGS="$(RUNTIME_CFLAGS)" \
+	  $(CARGO) build --locked --profile appliance --target $(TARGET) -p appliance
 	@CARGO=$(CARGO) scripts/deb.sh $(VCC)
 
 demo: package
