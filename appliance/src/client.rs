@@ -76,6 +76,11 @@ impl Answer {
         })
     }
 
+    /// Its bytes.
+    pub fn into_bytes(self) -> Bytes {
+        self.body
+    }
+
     /// The stable code of a problem.
     pub fn code(&self) -> String {
         let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
@@ -152,10 +157,34 @@ impl Client {
         patience: Duration,
     ) -> Result<Answer> {
         let request = self.request(method, path, token, fields, body)?;
+        self.answer(request, LIMIT, patience).await
+    }
+
+    /// Asks for what may be longer than other answers: `longest` bytes.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn fetch(
+        &mut self,
+        path: &str,
+        token: Option<&Secret>,
+        longest: usize,
+        patience: Duration,
+    ) -> Result<Answer> {
+        let request = self.request(Method::GET, path, token, &[], None::<&()>)?;
+        self.answer(request, longest, patience).await
+    }
+
+    async fn answer(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        longest: usize,
+        patience: Duration,
+    ) -> Result<Answer> {
         let asked = async {
             let (sender, answer) = self.send(request).await?;
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, LIMIT).collect().await;
+            let body = Limited::new(body, longest).collect().await;
             let body = body.map_err(|_| unreachable("the answer broke off, or is too long"))?;
             self.kept = Some(Kept {
                 sender,

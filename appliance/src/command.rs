@@ -19,6 +19,7 @@ mod service;
 mod setup;
 mod status;
 mod stop;
+mod support_bundle;
 mod task;
 mod tenant;
 mod token;
@@ -105,6 +106,7 @@ enum Verb {
     Events(events::Arguments),
     #[command(subcommand)]
     Audit(audit::Verb),
+    SupportBundle(support_bundle::Arguments),
     #[cfg(feature = "manual")]
     Completions(completions::Arguments),
     #[cfg(feature = "manual")]
@@ -169,6 +171,7 @@ impl Cli {
             Verb::Task(verb) => ask(&call, verb.run(&call)),
             Verb::Events(arguments) => ask(&call, arguments.run(&call)),
             Verb::Audit(verb) => ask(&call, verb.run(&call)),
+            Verb::SupportBundle(arguments) => ask(&call, arguments.run(&call)),
             #[cfg(feature = "manual")]
             Verb::Completions(arguments) => ask(&call, arguments.run()),
             #[cfg(feature = "manual")]

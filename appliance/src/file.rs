@@ -7,6 +7,9 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
 use crate::error::{Error, Kind, Result};
 
 pub use private::PrivateFile;
@@ -93,6 +96,37 @@ pub fn create_directory(root: &Path, name: &str, files: &[(&str, String)]) -> Re
     sync_directory(&temporary)?;
     std::fs::rename(&temporary, &path).map_err(failed)?;
     sync_directory(root)
+}
+
+/// Gives a file another name; one of that name that is there already, or came meanwhile, stays.
+///
+/// # Errors
+/// [`Kind::Taken`], [`Kind::Io`] and its like.
+pub fn rename_new(file: &Path, name: &Path) -> Result<()> {
+    match renameat_with(CWD, file, CWD, name, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => Err(is_there(name)),
+        // Not every file system knows the flag.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            std::fs::rename(file, name).map_err(|error| Error::file(name, "write", error))
+        }
+        Err(error) => Err(Error::file(name, "write", error.into())),
+    }
+}
+
+/// Sees that nothing has that name.
+///
+/// # Errors
+/// [`Kind::Taken`].
+pub fn demand_new(name: &Path) -> Result<()> {
+    match name.symlink_metadata() {
+        Ok(_) => Err(is_there(name)),
+        Err(_) => Ok(()),
+    }
+}
+
+fn is_there(name: &Path) -> Error {
+    Error::new(Kind::Taken, name.display().to_string(), "is there already")
 }
 
 /// Makes the names in `directory` durable.

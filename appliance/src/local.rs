@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use http_body_util::BodyExt as _;
+use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::service::Service as _;
 use hyper::{Method, Request, StatusCode};
@@ -42,6 +43,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) fields: HeaderMap,
     pub(crate) body: Value,
+    /// The body as it came, which is not always JSON.
+    pub(crate) bytes: Bytes,
 }
 
 impl Local {
@@ -92,6 +95,7 @@ impl Local {
             status: head.status,
             fields: head.headers,
             body: serde_json::from_slice(&bytes).unwrap_or_default(),
+            bytes,
         })
     }
 }

@@ -14,6 +14,7 @@
 //! | `/enrolment` | on a node: its server |
 //! | `/configuration` | what is wanted of nodes, or the connector's own settings |
 //! | `/audit` | who did what |
+//! | `/support-bundle`, `/support-bundle/file` | what somebody who helps has to know |
 
 mod audit;
 mod configuration;
@@ -25,6 +26,7 @@ mod node;
 mod nodes;
 mod overview;
 mod setup;
+mod support_bundle;
 mod tasks;
 mod visitor;
 
@@ -83,6 +85,8 @@ pub fn over(context: Arc<Context>, api: Router) -> Router {
             get(configuration::page).post(configuration::send),
         )
         .route("/audit", get(audit::page))
+        .route("/support-bundle", get(support_bundle::page))
+        .route("/support-bundle/file", get(support_bundle::file))
         .route(
             "/style.css",
             get(|| file("text/css", include_str!("pages/style.css"))),

@@ -299,6 +299,57 @@ fn a_checkpoint_that_was_kept_is_compared_with_the_log_and_says_whose_it_is() {
 }
 
 #[test]
+fn a_support_bundle_is_kept_for_its_owner_alone_and_replaces_nothing_unasked() {
+    let (_server, root) = server();
+    let folder = root.home.path();
+    let here = |arguments: &[&str]| {
+        let mut command = root.command(&[&["support-bundle"], arguments].concat());
+        command.current_dir(folder);
+        done(command)
+    };
+    let fetched = here(&["--json"]);
+    assert_eq!(fetched.status, 0, "{}", fetched.out);
+    let path = folder.join("support-bundle.tar.gz");
+    let bytes = std::fs::read(&path).unwrap();
+    let told = fetched.json();
+    assert_eq!(told["file"], "support-bundle.tar.gz");
+    assert_eq!(told["bytes"], bytes.len());
+    let listed = std::process::Command::new("sha256sum")
+        .arg(&path)
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.starts_with(told["sha256"].as_str().unwrap()), "{told}");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    std::fs::write(&path, "mine").unwrap();
+    for arguments in [&[][..], &["-o", "support-bundle.tar.gz"]] {
+        let refused = here(arguments);
+        assert_eq!(refused.status, 1, "{}", refused.err);
+        assert!(
+            refused.err.contains("hint: --force replaces it"),
+            "{}",
+            refused.err
+        );
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+    assert_eq!(here(&["--force"]).status, 0);
+    assert_ne!(std::fs::read(&path).unwrap(), b"mine");
+    assert_eq!(here(&["-o", "none/bundle"]).status, 2);
+    assert_eq!(here(&["-o", "-", "--json"]).status, 2);
+
+    let mut piped = root.command(&["support-bundle", "-o", "-"]);
+    let piped = piped.output().unwrap();
+    assert!(piped.status.success() && piped.stdout.starts_with(&[0x1f, 0x8b]));
+    let kept: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+    let is_bundle = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("support-bundle");
+    let bundles = kept
+        .iter()
+        .filter(|entry| is_bundle(&entry.as_ref().unwrap().file_name()));
+    assert_eq!(bundles.count(), 1, "nothing is left beside it");
+}
+
+#[test]
 fn events_are_told_as_they_come() {
     let (_server, root) = server();
     root.get(&["config", "set", "cloud:eventful", "notice=a"]);

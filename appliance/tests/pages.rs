@@ -34,17 +34,24 @@ impl Seen {
     }
 }
 
-async fn ask(own: &Connector, request: Request<Body>) -> Seen {
+async fn raw(own: &Connector, request: Request<Body>) -> (u16, HeaderMap, Vec<u8>) {
     let api = appliance::api::router(Arc::clone(&own.context));
     let pages = appliance::pages::over(Arc::clone(&own.context), api);
     let answer = TowerToHyperService::new(pages).call(request).await.unwrap();
     let (head, body) = answer.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
-    Seen {
-        status: head.status.as_u16(),
-        fields: head.headers,
-        text: String::from_utf8(bytes.to_vec()).unwrap(),
-    }
+    (head.status.as_u16(), head.headers, bytes.to_vec())
+}
+
+async fn ask(own: &Connector, request: Request<Body>) -> Seen {
+    let (status, fields, bytes) = raw(own, request).await;
+    let text = String::from_utf8(bytes).unwrap();
+    Seen { status, fields, text }
+}
+
+async fn fetch(own: &Connector, path: &str, cookie: &str) -> (u16, HeaderMap, Vec<u8>) {
+    let request = Request::get(path).header("cookie", cookie);
+    raw(own, request.body(Body::empty()).unwrap()).await
 }
 
 async fn get(own: &Connector, path: &str, cookie: &str) -> Seen {
@@ -277,6 +284,49 @@ async fn a_page_that_nobody_looks_at_keeps_no_session_alive() {
     own.advance(Duration::from_secs(6 * 60));
     let seen = refresh().await;
     assert_eq!((seen.status, seen.place()), (303, "/login"));
+}
+
+#[tokio::test]
+async fn an_administrator_fetches_the_support_bundle_with_a_browser_and_the_audit_log_tells() {
+    let (own, root, cookie) = set_up().await;
+    let seen = get(&own, "/", &cookie).await;
+    assert!(seen.text.contains("href=\"/support-bundle\""), "{}", seen.text);
+    let seen = get(&own, "/support-bundle", &cookie).await;
+    assert!(
+        seen.text.contains("href=\"/support-bundle/file\""),
+        "{}",
+        seen.text
+    );
+    let seen = fetch(&own, "/support-bundle/file", &cookie).await;
+    assert_eq!((seen.0, &seen.2[..2]), (200, &[0x1f, 0x8b][..]));
+    assert_eq!(seen.1["content-type"], "application/gzip");
+    assert_eq!(
+        seen.1["content-disposition"],
+        "attachment; filename=\"support-bundle.tar.gz\""
+    );
+    let log = own.get(&root, "/api/v1/audit").await.body;
+    assert_eq!(log[0]["action"], "support-bundle.read", "{log}");
+
+    let seen = get(&own, "/support-bundle", "").await;
+    assert_eq!(seen.place(), "/login?next=/support-bundle");
+    own.tenant(&root, "acme").await;
+    let form = format!("name=acme%2Facme-admin&password={}", PASSWORD.replace(' ', "+"));
+    let tenant = send(&own, "/login", "", OURS, &form).await;
+    for path in ["/support-bundle", "/support-bundle/file"] {
+        assert_eq!(get(&own, path, tenant.cookie()).await.status, 403, "{path}");
+    }
+    assert!(
+        !get(&own, "/", tenant.cookie())
+            .await
+            .text
+            .contains("/support-bundle")
+    );
+
+    // The console tells the API's address.
+    let typed = Request::get("/api/v1/support-bundle").header("accept", "text/html,*/*;q=0.8");
+    let seen = ask(&own, typed.body(Body::empty()).unwrap()).await;
+    assert_eq!((seen.status, seen.place()), (303, "/support-bundle"));
+    assert_eq!(get(&own, "/api/v1/support-bundle", &cookie).await.status, 401);
 }
 
 #[tokio::test]

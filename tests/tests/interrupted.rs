@@ -39,7 +39,9 @@ impl Bench {
     fn ova(&self) -> Command {
         // Whoever starts the tests in the background may ignore SIGINT, and so would the command, rightly.
         let mut command = Command::new("env");
-        command.arg("--default-signal=INT").arg(artefacts::ova().get_program());
+        command
+            .arg("--default-signal=INT")
+            .arg(artefacts::ova().get_program());
         command.env("TMPDIR", self.path("tmp"));
         command
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use hyper::Method;
-use hyper::header::{ETAG, HeaderName, IF_MATCH, LINK};
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_DISPOSITION, ETAG, HeaderName, IF_MATCH, LINK};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -122,6 +123,21 @@ impl Connector {
         };
         let path = format!("{path}?wait={WAIT}");
         Ok(self.ask(Method::GET, &path, question).await?.json()?)
+    }
+
+    /// A file of at most `longest` bytes, and the name that the connector gives it.
+    pub(crate) async fn fetch(&mut self, path: &str, longest: usize) -> Result<(Option<String>, Bytes)> {
+        let answer = self
+            .client
+            .fetch(path, self.secret.as_ref(), longest, LONG_PATIENCE)
+            .await;
+        let answer = answer.map_err(|error| self.placed(error))?;
+        if !answer.status.is_success() {
+            return Err(self.problem(path, &answer));
+        }
+        let disposition = answer.fields.get(CONTENT_DISPOSITION);
+        let name = disposition.and_then(|value| file_name_of(value.to_str().ok()?));
+        Ok((name.map(str::to_owned), answer.into_bytes()))
     }
 
     /// Does something.
@@ -273,6 +289,23 @@ fn next_of(link: &str) -> Option<&str> {
     is_next.then_some(target)
 }
 
+/// The name in a `Content-Disposition` (RFC 6266), if it is one that leads nowhere and hides nothing.
+fn file_name_of(disposition: &str) -> Option<&str> {
+    let parameters = disposition.split(';').skip(1);
+    let mut values = parameters.filter_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("filename")
+            .then_some(value.trim())
+    });
+    let value = values.next()?;
+    let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    let name = bare.unwrap_or(value);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    (begins && name.len() <= 100 && name.chars().all(is_plain)).then_some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +321,27 @@ mod tests {
             "</a; rel=\"next\"",
         ] {
             assert_eq!(next_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_connector_names_a_file_in_no_other_folder() {
+        for good in [
+            "attachment; filename=\"a-1.tar.gz\"",
+            "attachment; FileName=a-1.tar.gz",
+        ] {
+            assert_eq!(file_name_of(good), Some("a-1.tar.gz"), "{good}");
+        }
+        for bad in [
+            "attachment",
+            "attachment; filename=\"\"",
+            "attachment; filename=\"../a\"",
+            "attachment; filename=\"/etc/a\"",
+            "attachment; filename=\".profile\"",
+            "attachment; filename=\"-o\"",
+            "attachment; filename=\"a b\"",
+        ] {
+            assert_eq!(file_name_of(bad), None, "{bad}");
         }
     }
 }

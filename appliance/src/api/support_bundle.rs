@@ -1,7 +1,8 @@
 //! `/api/v1/support-bundle`: what somebody who helps has to know, in one file and without secrets.
 
-use axum::response::IntoResponse;
-use hyper::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use hyper::HeaderMap;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::Serialize;
 
 use super::about::About;
@@ -16,14 +17,31 @@ use crate::support::Bundle;
 /// Entries of the audit log, the newest.
 const ENTRIES: u32 = 500;
 
+/// The page for people.
+const PAGE: &str = "/support-bundle";
+
+/// Whether it is a person with a browser, who read this address on the console.
+fn is_person(fields: &HeaderMap) -> bool {
+    let accepted = fields.get(ACCEPT).and_then(|value| value.to_str().ok());
+    !fields.contains_key(AUTHORIZATION) && accepted.is_some_and(|kinds| kinds.contains("text/html"))
+}
+
 /// Fetch a support bundle (tar, gzip), made at this moment
 #[utoipa::path(get, path = "/api/v1/support-bundle", tag = "support", responses(
     (status = 200, content_type = "application/gzip", body = Vec<u8>),
+    (status = 303, description = "A browser without a token: to the page"),
     (status = 401, body = Document),
     (status = 403, body = Document),
 ))]
-pub(super) async fn read(standing: Standing, user: LoggedIn) -> Result<impl IntoResponse, Problem> {
-    let user = user.may(Right::ReadAudit)?;
+pub(super) async fn read(
+    standing: Standing,
+    fields: HeaderMap,
+    user: Result<LoggedIn, Problem>,
+) -> Result<Response, Problem> {
+    if is_person(&fields) {
+        return Ok(Redirect::to(PAGE).into_response());
+    }
+    let user = user?.may(Right::ReadAudit)?;
     if user.role != Role::ProviderAdmin || !user.may(Right::ReadConfiguration) {
         return Err(Problem::FORBIDDEN.about("This is for an administrator of the provider."));
     }
@@ -59,7 +77,7 @@ pub(super) async fn read(standing: Standing, user: LoggedIn) -> Result<impl Into
             "attachment; filename=\"support-bundle.tar.gz\"",
         ),
     ];
-    Ok((fields, bundle.finish()?))
+    Ok((fields, bundle.finish()?).into_response())
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {

@@ -4,8 +4,7 @@ use std::fs::{DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
-use rustix::io::Errno;
+use rustix::fs::{FlockOperation, flock};
 
 use super::manifest::{DATABASE, KNOWN, Manifest};
 use super::{archive, owner, takeover};
@@ -25,9 +24,7 @@ const SMALL: usize = 64 << 10;
 /// [`Kind::StateMissing`] where there is none, [`Kind::StateOwner`] for another user's, [`Kind::Taken`] for an output that is there already, [`Kind::Changed`] where the
 /// state was replaced meanwhile; [`Kind::StateCorrupt`] and [`Kind::Identity`] for a state that could not be restored.
 pub async fn save(state: &Path, output: &Path, now: Moment) -> Result<Manifest> {
-    if output.symlink_metadata().is_ok() {
-        return Err(taken(output, "is there already"));
-    }
+    file::demand_new(output)?;
     owner::demand(state)?;
     let before = small(state)?;
     let instance = Identity::load_from(state)?.instance_id();
@@ -58,22 +55,9 @@ pub async fn save(state: &Path, output: &Path, now: Moment) -> Result<Manifest> 
     let manifest = Manifest::new(instance, now, members);
     let complete = staging.0.join(ARCHIVE);
     archive::write(&manifest, &staging.0, &complete)?;
-    give_name(&complete, output)?;
+    file::rename_new(&complete, output)?;
     file::sync_directory(&folder_of(output))?;
     Ok(manifest)
-}
-
-/// Renames the file; another that came meanwhile stays.
-fn give_name(file: &Path, output: &Path) -> Result<()> {
-    match renameat_with(CWD, file, CWD, output, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
-        Err(Errno::EXIST) => Err(taken(output, "is there already")),
-        // Not every file system knows the flag.
-        Err(Errno::INVAL | Errno::NOSYS) => {
-            std::fs::rename(file, output).map_err(|error| Error::file(output, "write", error))
-        }
-        Err(error) => Err(Error::file(output, "write", error.into())),
-    }
 }
 
 fn taken(path: &Path, reason: &str) -> Error {

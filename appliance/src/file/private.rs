@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::sync_directory;
+use super::{rename_new, sync_directory};
 use crate::error::{Error, Result};
 
 /// A file that has no name of its own until it is kept; dropped before, it leaves nothing.
@@ -46,10 +46,29 @@ impl PrivateFile {
     /// # Errors
     /// [`Kind::Io`](crate::error::Kind::Io) and its like; what was there is still there.
     pub fn keep(mut self, bytes: &[u8]) -> Result<()> {
+        self.write(bytes)?;
+        let renamed = std::fs::rename(&self.temporary, &self.path);
+        renamed.map_err(|error| Error::file(&self.path, "write", error))?;
+        self.sync()
+    }
+
+    /// Gives it its contents and its name; a file that was there stays.
+    ///
+    /// # Errors
+    /// [`Kind::Taken`](crate::error::Kind::Taken), [`Kind::Io`](crate::error::Kind::Io) and its like.
+    pub fn keep_new(mut self, bytes: &[u8]) -> Result<()> {
+        self.write(bytes)?;
+        rename_new(&self.temporary, &self.path)?;
+        self.sync()
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let failed = |error| Error::file(&self.path, "write", error);
         self.file.write_all(bytes).map_err(failed)?;
-        self.file.sync_all().map_err(failed)?;
-        std::fs::rename(&self.temporary, &self.path).map_err(failed)?;
+        self.file.sync_all().map_err(failed)
+    }
+
+    fn sync(&self) -> Result<()> {
         match self.path.parent() {
             Some(parent) if parent != Path::new("") => sync_directory(parent),
             _ => sync_directory(Path::new(".")),
@@ -68,6 +87,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn it_is_its_owner_s_alone_and_is_there_whole_or_not_at_all() {
@@ -77,6 +97,9 @@ mod tests {
         drop(PrivateFile::create(&path).unwrap());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         PrivateFile::create(&path).unwrap().keep(b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        let late = PrivateFile::create(&path).unwrap().keep_new(b"newer");
+        assert_eq!(late.unwrap_err().kind(), Kind::Taken);
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);

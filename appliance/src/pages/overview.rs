@@ -26,7 +26,7 @@ pub(super) async fn page(visitor: Visitor) -> Result<Response, Response> {
             Role::Node | Role::Sp => (node(&visitor).await?),
         }
         (checks(&ready))
-        (facts(&about))
+        (facts(&visitor, &about))
     };
     Ok(Layout::new(&visitor, "Overview").live().page(&content))
 }
@@ -124,7 +124,7 @@ fn checks(ready: &Value) -> Markup {
     }
 }
 
-fn facts(about: &Value) -> Markup {
+fn facts(visitor: &Visitor, about: &Value) -> Markup {
     let facts = [
         ("Instance", text(&about["instance_id"]).to_owned()),
         ("Program", text(&about["program_version"]).to_owned()),
@@ -135,6 +135,7 @@ fn facts(about: &Value) -> Markup {
         section {
             h2 { "This connector" }
             dl.facts { @for (name, value) in facts { dt { (name) } dd { (value) } } }
+            @if visitor.is_provider_admin() { p { a href="/support-bundle" { "Support bundle" } } }
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::Pages;
 use super::layout;
-use crate::access::Right;
+use crate::access::{self, Right};
 use crate::http::peer::Peer;
 use crate::local::{Answer, Question, UNATTENDED};
 use crate::role::Role;
@@ -23,6 +23,7 @@ pub(super) struct Visitor {
     unattended: bool,
     pub(super) name: String,
     rights: Vec<String>,
+    role: String,
 }
 
 /// The cookie's name: browsers tell hosts apart and not ports, so that another connector on the same host has another.
@@ -121,6 +122,7 @@ impl FromRequestParts<Arc<Pages>> for Visitor {
         Ok(Self {
             token,
             unattended,
+            role: who["role"].as_str().unwrap_or_default().to_owned(),
             name: who["name"].as_str().unwrap_or_default().to_owned(),
             rights: rights
                 .filter_map(|right| right.as_str().map(str::to_owned))
@@ -141,6 +143,11 @@ impl Visitor {
 
     pub(super) fn may(&self, right: Right) -> bool {
         self.rights.iter().any(|known| known == right.as_str())
+    }
+
+    /// Whether it is an administrator of the provider.
+    pub(super) fn is_provider_admin(&self) -> bool {
+        self.role == access::Role::ProviderAdmin.as_str()
     }
 
     /// Asks the API in the visitor's name.
