@@ -14,6 +14,7 @@ mod logout;
 #[cfg(feature = "manual")]
 mod man;
 mod node;
+mod reset_password;
 mod restore;
 mod service;
 mod setup;
@@ -86,6 +87,7 @@ enum Verb {
     Backup(backup::Arguments),
     Restore(restore::Arguments),
     Setup(setup::Arguments),
+    ResetPassword(reset_password::Arguments),
     Login(login::Arguments),
     Logout(logout::Arguments),
     Status(status::Arguments),
@@ -159,6 +161,7 @@ impl Cli {
             Verb::Backup(arguments) => ask(&call, arguments.run(&call)),
             Verb::Restore(arguments) => ask(&call, arguments.run(&call)),
             Verb::Setup(arguments) => ask(&call, arguments.run(&call)),
+            Verb::ResetPassword(arguments) => ask(&call, arguments.run(&call)),
             Verb::Login(arguments) => ask(&call, arguments.run(&call)),
             Verb::Logout(arguments) => ask(&call, arguments.run(&call)),
             Verb::Status(arguments) => ask(&call, arguments.run(&call)),

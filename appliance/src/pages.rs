@@ -9,6 +9,7 @@
 //! | `/` | how everything is |
 //! | `/setup` | the first administrator, and on a node its server; once |
 //! | `/login`, `/logout` | |
+//! | `/reset` | a new password, by a code of the console |
 //! | `/nodes`, `/nodes/{id}` | on a server: approval, configuration and tasks of its nodes |
 //! | `/tasks`, `/tasks/{id}` | on a server |
 //! | `/enrolment` | on a node: its server |
@@ -25,6 +26,7 @@ mod login;
 mod node;
 mod nodes;
 mod overview;
+mod reset;
 mod setup;
 mod support_bundle;
 mod tasks;
@@ -80,6 +82,7 @@ pub fn over(context: Arc<Context>, api: Router) -> Router {
         .route("/setup", get(setup::page).post(setup::send))
         .route("/login", get(login::page).post(login::send))
         .route("/logout", post(login::leave))
+        .route("/reset", get(reset::page).post(reset::send))
         .route(
             "/configuration",
             get(configuration::page).post(configuration::send),

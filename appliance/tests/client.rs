@@ -9,6 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
+use appliance::machine::Machine;
+use appliance::recovery;
 use people::{PASSWORD, Person, Service, done};
 
 /// A server, and its administrator.
@@ -105,6 +107,50 @@ fn nobody_logs_in_to_a_stranger_or_with_a_wrong_password_or_unasked() {
         closed.err
     );
     assert!(!person.session().exists());
+}
+
+#[test]
+fn a_code_of_the_console_gives_an_administrator_another_password_and_a_session() {
+    let (mut server, root) = server();
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("machine.json");
+    let mut machine = Machine::default();
+    machine.state.mounted = true;
+    machine.write(&report).unwrap();
+    server.kill_and_start_on("server", &report);
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let code = recovery::issue(folder.path(), now.try_into().unwrap()).unwrap();
+
+    let person = Person::new();
+    let new = person.file("pw", "quite another password");
+    let reset = |code: &str| {
+        let code = person.file("code", code);
+        let arguments = [
+            "reset-password",
+            &server.address,
+            "--fingerprint",
+            &server.fingerprint,
+        ];
+        person.call(&arguments, &[("--code-file", &code), ("--password-file", &new)])
+    };
+    let wrong = reset("0000-0000-0000");
+    assert_eq!(wrong.status, 1);
+    assert!(
+        wrong.err.contains("menu on the console makes another"),
+        "{}",
+        wrong.err
+    );
+    assert!(!person.session().exists());
+    let done = reset(&code.to_string());
+    assert_eq!(done.status, 0, "{}", done.err);
+    assert!(done.out.contains("root has another password"), "{}", done.out);
+    assert_eq!(person.get(&["status"])["who"]["name"], "root");
+    assert_eq!(
+        root.try_to(&["user", "list"]).status,
+        2,
+        "the old session has ended"
+    );
+    assert_eq!(reset(&code.to_string()).status, 1, "a code is good once");
 }
 
 #[test]

@@ -94,6 +94,54 @@ async fn an_administrator_who_is_not_there_is_made_and_nobody_else_becomes_one()
 }
 
 #[tokio::test]
+async fn the_page_takes_a_code_without_a_session_and_logs_in() {
+    let (own, folder) = appliance().await;
+    assert_eq!(page(&own, "GET", "/reset", "").await.1, 303, "it is not set up");
+    let old = own.finish().await;
+    assert!(
+        page(&own, "GET", "/login", "")
+            .await
+            .0
+            .contains("href=\"/reset\"")
+    );
+    let form = |code: &str, again: &str| {
+        let new = NEW.replace(' ', "+");
+        format!("code={code}&name=root&password={new}&again={again}")
+    };
+    let code = code(&folder);
+    let same = NEW.replace(' ', "+");
+    let (text, status) = page(&own, "POST", "/reset", &form(&code, "other")).await;
+    assert_eq!(status, 422);
+    assert!(text.contains("The two passwords differ.") && !text.contains(NEW));
+    let (text, status) = page(&own, "POST", "/reset", &form("0000-0000-0000", &same)).await;
+    assert_eq!(status, 401);
+    assert!(text.contains("makes another") && !text.contains(NEW), "{text}");
+    let (text, status) = page(&own, "POST", "/reset", &form(&code, &same)).await;
+    assert_eq!(status, 303, "{text}");
+    assert_eq!(own.get(&old, "/api/v1/users").await.status, 401);
+    let body = json!({ "name": "root", "password": NEW });
+    assert_eq!(own.post("", "/api/v1/session", &body).await.status, 201);
+}
+
+/// The text of a page, and its status.
+async fn page(own: &Connector, method: &str, path: &str, form: &str) -> (String, u16) {
+    let api = appliance::api::router(Arc::clone(&own.context));
+    let pages = appliance::pages::over(Arc::clone(&own.context), api);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "node.example")
+        .header("sec-fetch-site", "same-origin")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(form.to_owned()))
+        .unwrap();
+    let answer = TowerToHyperService::new(pages).call(request).await.unwrap();
+    let status = answer.status().as_u16();
+    let text = answer.into_body().collect().await.unwrap().to_bytes();
+    (String::from_utf8_lossy(&text).into_owned(), status)
+}
+
+#[tokio::test]
 async fn set_up_keeps_the_network_that_was_given_along_and_tells_of_it_or_nothing_is_set_up() {
     let (own, folder) = appliance().await;
     let kept = folder.path().join("state/network.json");
@@ -187,6 +235,11 @@ async fn outside_an_appliance_no_code_is_good() {
     assert_eq!(
         own.post("", RESET, &body("0000-0000-0000", "root")).await.status,
         401
+    );
+    let (text, _) = page(&own, "GET", "/reset", "").await;
+    assert!(
+        !text.contains("name=\"code\"") && text.contains("runs in none"),
+        "{text}"
     );
 }
 

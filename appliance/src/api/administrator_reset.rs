@@ -11,6 +11,12 @@ use crate::audit::{self, Deed};
 use crate::error::Error;
 use crate::http::problem::{Document, Problem};
 
+fn wrong_code() -> Problem {
+    Problem::WRONG_CREDENTIALS.about(
+        "The code is wrong, was used, or is older than an hour: the menu on the console makes another.",
+    )
+}
+
 /// What is asked of whoever has the console.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -36,7 +42,7 @@ pub(super) async fn create(
     let ground = standing.ground()?;
     // Sixty random bits need no limit, as when the connector is set up.
     if !standing.0.is_recovery_code(&body.code) {
-        return Err(Problem::WRONG_CREDENTIALS);
+        return Err(wrong_code());
     }
     let (name, password) = body.administrator.into_parts();
     let password = Password::new(password).map_err(|reason| Problem::INVALID.about(reason))?;
@@ -68,7 +74,7 @@ pub(super) async fn create(
     audit::record(&mut db, deed, now).await?;
     // Of two who have the code one is served; where the commit then fails, the console makes another.
     if !standing.0.claim_recovery_code(&body.code) {
-        return Err(Problem::WRONG_CREDENTIALS);
+        return Err(wrong_code());
     }
     db.commit().await.map_err(Error::from)?;
     Ok(Json(user))

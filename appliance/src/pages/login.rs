@@ -45,6 +45,7 @@ fn form(next: &str, name: &str, alert: &Markup) -> Markup {
             label { "Password" input name="password" type="password" autocomplete="current-password" required; }
             button.main { "Log in" }
         }
+        p { a href="/reset" { "Forgotten?" } " The console's menu gives a code." }
     }
 }
 

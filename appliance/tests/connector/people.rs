@@ -22,7 +22,7 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn start(role: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let mut child = spawn(role, "127.0.0.1:0", state.path());
+        let mut child = spawn(role, "127.0.0.1:0", state.path(), None);
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut told = String::new();
         while !(told.contains("vcc: listening ") && told.contains("vcc: set-up code=")) {
@@ -61,7 +61,19 @@ impl Service {
     /// The same, and starts it again with what it left.
     pub(crate) fn kill_and_start(&mut self, role: &str) {
         self.kill();
-        self.child = spawn(role, &self.address, self.state.path());
+        let child = spawn(role, &self.address, self.state.path(), None);
+        self.listens(child);
+    }
+
+    /// The same, in an appliance whose PID 1 reports.
+    pub(crate) fn kill_and_start_on(&mut self, role: &str, machine: &Path) {
+        self.kill();
+        let child = spawn(role, &self.address, self.state.path(), Some(machine));
+        self.listens(child);
+    }
+
+    fn listens(&mut self, child: Child) {
+        self.child = child;
         let mut log = BufReader::new(self.child.stderr.take().unwrap());
         let mut told = String::new();
         while !told.contains("vcc: listening ") {
@@ -71,13 +83,13 @@ impl Service {
     }
 }
 
-fn spawn(role: &str, listen: &str, state: &Path) -> Child {
-    Command::new(VCC)
-        .args([role, "--listen", listen, "--state"])
-        .arg(state)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+fn spawn(role: &str, listen: &str, state: &Path, machine: Option<&Path>) -> Child {
+    let mut command = Command::new(VCC);
+    command.args([role, "--listen", listen, "--state"]).arg(state);
+    if let Some(machine) = machine {
+        command.arg("--machine").arg(machine);
+    }
+    command.stderr(Stdio::piped()).spawn().unwrap()
 }
 
 impl Drop for Service {
