@@ -12,12 +12,14 @@
 //! | `/reset` | a new password, by a code of the console |
 //! | `/nodes`, `/nodes/{id}` | on a server: approval, configuration and tasks of its nodes |
 //! | `/tasks`, `/tasks/{id}` | on a server |
+//! | `/authority`, `/authority/force` | on a server: the key by which its nodes know it, and the next one |
 //! | `/enrolment` | on a node: its server |
 //! | `/configuration` | what is wanted of nodes, or the connector's own settings |
 //! | `/audit` | who did what |
 //! | `/support-bundle`, `/support-bundle/file` | what somebody who helps has to know |
 
 mod audit;
+mod authority;
 mod configuration;
 mod enrolment;
 mod form;
@@ -118,6 +120,12 @@ fn of_role(role: Role) -> Router<Arc<Pages>> {
             .route("/nodes/{id}/revoke", post(node::revoke))
             .route("/nodes/{id}/apply", post(node::apply))
             .route("/nodes/{id}/order", post(node::order))
+            .route("/authority", get(authority::page))
+            .route("/authority/rotate", post(authority::rotate))
+            .route(
+                "/authority/force",
+                get(authority::confirmation).post(authority::force),
+            )
             .route("/tasks", get(tasks::list))
             .route("/tasks/{id}", get(tasks::page))
             .route("/tasks/{id}/cancel", post(tasks::cancel)),

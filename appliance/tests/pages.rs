@@ -3,12 +3,15 @@
 
 #[path = "connector/connector.rs"]
 mod connector;
+#[path = "connector/enrolled.rs"]
+mod enrolled;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use connector::{Connector, PASSWORD};
+use enrolled::{Listening, enrol};
 use http_body_util::BodyExt as _;
 use hyper::service::Service as _;
 use hyper::{HeaderMap, Request};
@@ -71,11 +74,16 @@ async fn send(own: &Connector, path: &str, cookie: &str, from: (&str, &str), for
 /// A server, and the cookie of its administrator.
 async fn set_up() -> (Connector, String, String) {
     let (own, root) = Connector::set_up().await;
-    let form = format!("name=root&password={}", PASSWORD.replace(' ', "+"));
-    let seen = send(&own, "/login", "", OURS, &form).await;
-    assert_eq!((seen.status, seen.place()), (303, "/"), "{}", seen.text);
-    let cookie = seen.cookie().to_owned();
+    let cookie = log_in(&own).await;
     (own, root, cookie)
+}
+
+/// The cookie of its administrator.
+async fn log_in(own: &Connector) -> String {
+    let form = format!("name=root&password={}", PASSWORD.replace(' ', "+"));
+    let seen = send(own, "/login", "", OURS, &form).await;
+    assert_eq!((seen.status, seen.place()), (303, "/"), "{}", seen.text);
+    seen.cookie().to_owned()
 }
 
 #[tokio::test]
@@ -219,6 +227,7 @@ async fn pages_load_nothing_but_their_own_style_and_script_and_hold_none_themsel
         "/nodes",
         "/tasks",
         "/configuration",
+        "/authority",
         "/audit",
         "/nodes/none",
         "/style.css",
@@ -253,11 +262,18 @@ async fn whoever_may_not_see_something_is_not_shown_it() {
     let seen = get(&own, "/", tenant).await;
     assert_eq!(seen.status, 200, "{}", seen.text);
     assert!(!seen.text.contains("href=\"/nodes\""), "{}", seen.text);
-    for path in ["/nodes", "/tasks", "/configuration"] {
+    for path in [
+        "/nodes",
+        "/tasks",
+        "/configuration",
+        "/authority",
+        "/authority/force",
+    ] {
         assert_eq!(get(&own, path, tenant).await.status, 403, "{path}");
     }
-    let seen = send(&own, "/nodes/code", tenant, OURS, "").await;
-    assert_eq!(seen.status, 403);
+    for path in ["/nodes/code", "/authority/rotate", "/authority/force"] {
+        assert_eq!(send(&own, path, tenant, OURS, "").await.status, 403, "{path}");
+    }
     // Who is logged out is nobody.
     assert_eq!(send(&own, "/logout", &cookie, OURS, "").await.place(), "/login");
     assert_eq!(get(&own, "/nodes", &cookie).await.place(), "/login?next=/nodes");
@@ -327,6 +343,59 @@ async fn an_administrator_fetches_the_support_bundle_with_a_browser_and_the_audi
     let seen = ask(&own, typed.body(Body::empty()).unwrap()).await;
     assert_eq!((seen.status, seen.place()), (303, "/support-bundle"));
     assert_eq!(get(&own, "/api/v1/support-bundle", &cookie).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_forced_step_of_a_rotation_names_whom_it_leaves_behind_and_is_confirmed() {
+    let state = tempfile::tempdir().unwrap();
+    let server = Listening::start().await;
+    let (node, id) = enrol(&server, state.path()).await;
+    node.end().await;
+    let own = &server.own;
+    let cookie = log_in(own).await;
+    let name = server.nodes().await[0]["name"].as_str().unwrap().to_owned();
+
+    let seen = get(own, "/authority", &cookie).await;
+    assert!(seen.text.contains("no other is on its way"), "{}", seen.text);
+    let first = own.get(&server.root, "/api/v1/authority").await.body;
+    assert!(seen.text.contains(first["key"].as_str().unwrap()));
+    assert_eq!(get(own, "/authority/force", &cookie).await.place(), "/authority");
+    let seen = send(own, "/authority/rotate", &cookie, OURS, "sure=yes").await;
+    assert_eq!((seen.status, seen.place()), (303, "/authority"));
+
+    let seen = get(own, "/authority", &cookie).await;
+    assert!(seen.text.contains("It waits for one node"), "{}", seen.text);
+    assert!(seen.text.contains(&format!("<li>{name}</li>")) && !seen.text.contains("/authority/rotate"));
+    let seen = get(own, "/authority/force", &cookie).await;
+    assert!(seen.text.contains("Use the next key now?"), "{}", seen.text);
+    assert!(seen.text.contains(&format!("<li>{name}</li>")), "{}", seen.text);
+
+    let form = |step: &str, seen: &str, sure: &str| {
+        format!("step={step}&waiting=1&seen=%5B%22{seen}%22%5D&sure={sure}")
+    };
+    for refused in [
+        form("SWITCH", "another", "yes"),
+        form("RETIRE", &name, "yes"),
+        form("SWITCH", &name, ""),
+    ] {
+        let seen = send(own, "/authority/force", &cookie, OURS, &refused).await;
+        assert_eq!(seen.status, 409, "{refused}");
+        assert!(seen.text.contains(&format!("<li>{name}</li>")), "{}", seen.text);
+    }
+    let seen = send(
+        own,
+        "/authority/force",
+        &cookie,
+        OURS,
+        &form("SWITCH", &name, "yes"),
+    )
+    .await;
+    assert_eq!(seen.status, 303, "{}", seen.text);
+    let now = own.get(&server.root, "/api/v1/authority").await.body;
+    assert_eq!((&now["former"], now.get("next")), (&first["key"], None));
+    assert!(server.audited("node.leave-behind", &id).await);
+    let seen = get(own, "/authority", &cookie).await;
+    assert!(seen.text.contains("The next key is in use."), "{}", seen.text);
 }
 
 #[tokio::test]

@@ -110,7 +110,15 @@ fn a_small_screen_scrolls_in_one_direction() {
     administrator(&browser, &server.code);
     browser.click("button.main");
     browser.wait_for("h1", "Overview");
-    for page in ["/", "/nodes", "/tasks", "/configuration", "/audit"] {
+    for page in [
+        "/",
+        "/nodes",
+        "/tasks",
+        "/configuration",
+        "/authority",
+        "/audit",
+        "/support-bundle",
+    ] {
         browser.go(&format!("{}{page}", server.origin()));
         let widths = "document.body.style.width = '320px'; return document.body.scrollWidth";
         let width = browser.run(widths).as_i64().unwrap();

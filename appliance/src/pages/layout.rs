@@ -113,6 +113,11 @@ fn navigation(visitor: &Visitor, title: &str) -> Markup {
             "Configuration",
             visitor.may(Right::ReadConfiguration),
         ),
+        (
+            "/authority",
+            "Authority",
+            is_server && visitor.may(Right::ReadNodes),
+        ),
         ("/audit", "Audit", visitor.may(Right::ReadAudit)),
     ];
     html! {
