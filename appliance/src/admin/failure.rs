@@ -27,6 +27,12 @@ pub(crate) enum Failure {
         state: String,
         message: String,
     },
+    /// It was waited for in vain, and goes on without us.
+    Pending {
+        trouble: Trouble,
+        /// What is missing is a decision, and not a way.
+        is_reached: bool,
+    },
     /// This machine refuses; and what to do about it.
     Rejected(Error, &'static str),
     /// Something failed.
@@ -79,6 +85,19 @@ impl Failure {
         Self::Refused(Trouble::new(place, reason, hint))
     }
 
+    /// Nobody has decided yet, or nobody could be reached who decides.
+    pub(crate) fn pending(
+        is_reached: bool,
+        place: impl Into<String>,
+        reason: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Pending {
+            trouble: Trouble::new(place, reason, hint),
+            is_reached,
+        }
+    }
+
     /// There is nothing of this name.
     pub(super) fn unknown(noun: &str, wanted: &str) -> Self {
         Self::refused(
@@ -107,6 +126,7 @@ impl Failure {
         match self {
             Self::Problem(problem) => problem.is_refusal(),
             Self::Refused(_) | Self::Unfinished { .. } | Self::Rejected(..) => true,
+            Self::Pending { is_reached, .. } => *is_reached,
             Self::Usage(_) => false,
             Self::Failed(error) => error.kind() == Kind::Stranger,
         }
@@ -120,6 +140,10 @@ impl Failure {
             },
             Self::Refused(_) => "refused",
             Self::Unfinished { .. } => "task-not-done",
+            Self::Pending { is_reached: true, .. } => "pending",
+            Self::Pending {
+                is_reached: false, ..
+            } => Kind::Unreachable.code(),
             Self::Usage(_) => "usage",
             Self::Rejected(error, _) | Self::Failed(error) => error.kind().code(),
         }
@@ -128,7 +152,9 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Problem(problem) => problem.hint(),
-            Self::Refused(trouble) | Self::Usage(trouble) => Some(trouble.hint.clone()),
+            Self::Refused(trouble) | Self::Usage(trouble) | Self::Pending { trouble, .. } => {
+                Some(trouble.hint.clone())
+            }
             Self::Unfinished { .. } => None,
             Self::Rejected(_, hint) => Some((*hint).to_owned()),
             Self::Failed(error) => hint(error.kind()).map(str::to_owned),
@@ -213,6 +239,10 @@ impl Problem {
             "precondition-failed" => "somebody changed it meanwhile: look at it again",
             "not-found" => "this connector has no such thing; vcc status shows its role",
             "state-unavailable" | "state-full" => "vcc status shows what is wrong, and what to do",
+            "bad-server" => {
+                "it was asked once, and nothing goes on: see that it can be reached from there, then try again; a code that was not \
+                 used stays good for its time"
+            }
             "internal" => "the connector's log says what failed",
             _ => return None,
         };
@@ -224,8 +254,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Problem(problem) => problem.fmt(f),
-            Self::Refused(Trouble { place, reason, .. }) | Self::Usage(Trouble { place, reason, .. }) => {
-                write!(f, "{place}: {reason}")
+            Self::Refused(trouble) | Self::Usage(trouble) | Self::Pending { trouble, .. } => {
+                write!(f, "{}: {}", trouble.place, trouble.reason)
             }
             Self::Unfinished { task, state, message } => write!(f, "task {task}: is {state}: {message}"),
             Self::Rejected(error, _) | Self::Failed(error) => error.chain().fmt(f),

@@ -1,6 +1,7 @@
 //! `vcc node`: the service, or what an administrator does about nodes.
 
 mod approve;
+mod decision;
 mod join;
 
 use clap::{Args, Subcommand};

@@ -126,6 +126,9 @@ fn told(status: &Value) -> String {
     }
     if enrolment["state"] == "PENDING" {
         lines.push(("key", text(enrolment, "fingerprint")));
+        let node = text(enrolment, "node");
+        let what = format!("somebody at the server, who compares the key: vcc node approve {node}");
+        lines.push(("waits for", what));
     }
     if enrolment["trouble"].is_string() {
         lines.push(("trouble", text(enrolment, "trouble")));

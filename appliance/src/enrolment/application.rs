@@ -135,8 +135,23 @@ async fn ask(ground: &Ground, new: &NewEnrolment, asked: &Asked) -> Result<Uuid>
         .ask(Method::POST, "/api/v1/enrolments", None, Some(&application))
         .await?;
     if answer.status != StatusCode::ACCEPTED {
-        let reason = format!("refuses: {}", answer.code());
+        let code = answer.code();
+        let reason = format!("refuses: {} ({code})", refusal(&code));
         return Err(Error::new(Kind::Refused, "the server", reason));
     }
     Ok(answer.json::<Waiting>()?.node)
+}
+
+/// What a server's problem is to whoever sits at the node.
+fn refusal(code: &str) -> &'static str {
+    match code {
+        "wrong-credentials" => {
+            "the code is wrong, was used, or its time is over; its administrator makes another (vcc node code)"
+        }
+        "too-many-wait" => "too many nodes wait there for a decision",
+        "setup-required" => "it is not set up yet",
+        "state-unavailable" | "state-full" => "its state can't be used just now",
+        "not-found" => "it takes no nodes: is it a server?",
+        _ => "it doesn't say why",
+    }
 }
