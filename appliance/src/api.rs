@@ -138,6 +138,7 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
                 "/api/v1/nodes/{id}/tasks",
                 get(tasks::list_of_node).post(tasks::create),
             )
+            .route("/api/v1/configurations", get(configurations::list))
             .route(
                 "/api/v1/configurations/{scope}",
                 get(configurations::read).put(configurations::write),

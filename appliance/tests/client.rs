@@ -264,6 +264,19 @@ fn settings_change_one_by_one_and_only_as_of_the_version_that_was_seen() {
     assert!(late.err.contains("(precondition-failed)"), "{}", late.err);
     let wrong = root.try_to(&["config", "set", "cloud:east", "ntp=no server"]);
     assert_eq!(wrong.status, 1, "{}", wrong.err);
+    root.get(&["config", "set", "all", "notice=Open"]);
+    let listed = root.get(&["config", "list"]);
+    let scopes: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|wanted| &wanted["scope"])
+        .collect();
+    assert_eq!(
+        scopes,
+        ["all", "cloud:east"],
+        "a cloud without nodes has its settings, too"
+    );
     root.get(&["config", "delete", "cloud:east", "--yes"]);
     let versions = root.get(&["config", "versions", "cloud:east"]);
     assert_eq!(versions.as_array().unwrap().len(), 3);

@@ -251,14 +251,48 @@ async fn a_node_takes_the_place_of_another_with_what_was_wanted_of_it() {
     let answer = server.own.post(&server.root, &path, &approval).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert!(server.audited("node.revoke", &id).await);
-    let told = server.own.context.ground().unwrap().events.follow(Some(0)).past;
+    let events = server.own.context.ground().unwrap().events.follow(Some(0)).past;
     let is_told = |event: &&std::sync::Arc<Event>| {
         event.object == id && event.data.as_ref().unwrap().get().contains("REVOKED")
     };
-    assert_eq!(told.iter().filter(is_told).count(), 1);
+    assert_eq!(events.iter().filter(is_told).count(), 1);
     node.wait_for("REVOKED").await;
     new.wait_for("ACTIVE").await;
     new.wait_for_notice("for this one").await;
+
+    let listed = async |query: &str| {
+        let path = format!("/api/v1/configurations{query}");
+        let listed = server.own.get(&server.root, &path).await.body;
+        let scopes = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|wanted| wanted["scope"].clone());
+        scopes.collect::<Vec<_>>()
+    };
+    let new_id = told["node"].as_str().unwrap();
+    server
+        .own
+        .matching(
+            &server.root,
+            "PUT",
+            "/api/v1/configurations/all",
+            "\"0\"",
+            Some(&wanted),
+        )
+        .await;
+    assert_eq!(listed("").await, ["all".to_owned(), format!("node:{new_id}")]);
+    assert_eq!(listed("?limit=1&cursor=all").await, [format!("node:{new_id}")]);
+    let revoked = server
+        .own
+        .post(
+            &server.root,
+            &format!("/api/v1/nodes/{new_id}/revoke"),
+            &json!({}),
+        )
+        .await;
+    assert_eq!(revoked.status, 200);
+    assert_eq!(listed("").await, ["all"]);
 }
 
 #[tokio::test]

@@ -346,6 +346,18 @@ async fn an_administrator_fetches_the_support_bundle_with_a_browser_and_the_audi
 }
 
 #[tokio::test]
+async fn a_cloud_without_nodes_has_its_settings_on_the_page() {
+    let (own, root, cookie) = set_up().await;
+    let wanted = json!({ "settings": { "notice": "soon" } });
+    let path = "/api/v1/configurations/cloud:nobody-yet";
+    let answer = own.matching(&root, "PUT", path, "\"0\"", Some(&wanted)).await;
+    assert_eq!(answer.status, 200);
+    let seen = get(&own, "/configuration", &cookie).await;
+    let link = "href=\"/configuration?scope=cloud:nobody-yet\"";
+    assert_eq!(seen.text.matches(link).count(), 1, "{}", seen.text);
+}
+
+#[tokio::test]
 async fn a_forced_step_of_a_rotation_names_whom_it_leaves_behind_and_is_confirmed() {
     let state = tempfile::tempdir().unwrap();
     let server = Listening::start().await;

@@ -15,6 +15,28 @@ fn scope(text: &str) -> Result<Scope, Problem> {
     Scope::parse(text).ok_or(Problem::NOT_FOUND.about("A scope is all, cloud:NAME or node:ID."))
 }
 
+/// List what is wanted, by scope: of all nodes, of each cloud's, of each node
+///
+/// A cloud that has no nodes yet has its scope, too. What is wanted of nodes that were sent away is left out.
+#[utoipa::path(get, path = "/api/v1/configurations", tag = "configuration", params(Page), responses(
+    (status = 200, body = [Configuration]),
+    (status = 401, body = Document),
+    (status = 403, body = Document),
+    (status = 422, body = Document),
+))]
+pub(super) async fn list(
+    standing: Standing,
+    user: LoggedIn,
+    page: Page,
+) -> Result<impl IntoResponse, Problem> {
+    user.may(Right::ReadConfiguration)?;
+    let mut db = standing.ground()?.database.begin().await?;
+    let wanted = Configuration::list(&mut db, page.cursor(), page.limit()).await?;
+    let last = wanted.last().map(|wanted| wanted.scope.as_str());
+    let link = page.link("/api/v1/configurations", wanted.len(), last);
+    Ok((AppendHeaders(link), Json(wanted)))
+}
+
 /// Read what is wanted
 #[utoipa::path(get, path = "/api/v1/configurations/{scope}", tag = "configuration",
     params(("scope" = String, Path, description = "`all`, `cloud:NAME` or `node:ID`")), responses(

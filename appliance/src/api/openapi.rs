@@ -54,6 +54,7 @@ struct Api;
     super::enrolments::read,
     super::enrolments::beat,
     super::enrolments::renew,
+    super::configurations::list,
     super::configurations::read,
     super::configurations::write,
     super::configurations::history,

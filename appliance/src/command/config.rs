@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Call;
-use crate::admin::{Connector, Resource, Result, Table, details, may_go_on, text};
+use crate::admin::{Connector, Resource, Result, Table, details, may_go_on};
 use scope::Scope;
 use settings::Change;
 
@@ -165,24 +165,7 @@ impl Set {
 
 /// Every scope of which something is wanted.
 async fn list(call: &Call, connector: &mut Connector) -> Result<()> {
-    let mut scopes = vec!["all".to_owned()];
-    let clouds = Resource::CLOUD.list(connector, None).await?;
-    scopes.extend(
-        clouds
-            .iter()
-            .map(|cloud| format!("cloud:{}", text(cloud, "name"))),
-    );
-    let nodes = nodes(connector).await?;
-    scopes.extend(nodes.iter().map(|node| format!("node:{}", text(node, "id"))));
-    let mut wanted = Vec::new();
-    for scope in scopes {
-        let scope = Scope::of_answer(&scope)?;
-        let path = scope.path(connector).await?;
-        let found = connector.get(&path).await?;
-        if found["version"].as_i64() != Some(0) {
-            wanted.push(found);
-        }
-    }
+    let wanted = connector.list("/api/v1/configurations", PAGE, None).await?;
     let columns = [
         ("SCOPE", "scope"),
         ("VERSION", "version"),

@@ -169,6 +169,25 @@ impl Configuration {
         }))
     }
 
+    /// The newest of each scope but those of nodes that were sent away, by scope, after `after`.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn list(db: &mut Transaction<'_, Sqlite>, after: &str, most: u32) -> Result<Vec<Self>> {
+        let statement = format!(
+            "SELECT {COLUMNS} FROM configurations AS own WHERE scope > $1 \
+             AND version = (SELECT MAX(version) FROM configurations WHERE scope = own.scope) \
+             AND NOT EXISTS (SELECT 1 FROM nodes WHERE own.scope LIKE 'node:%' AND id = SUBSTR(own.scope, 6) \
+             AND state = 'REVOKED') ORDER BY scope LIMIT $2"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(after)
+            .bind(i64::from(most))
+            .fetch_all(&mut **db)
+            .await?;
+        rows.iter().map(Self::read).collect()
+    }
+
     /// The versions of a scope, the newest first, before `before`.
     ///
     /// # Errors

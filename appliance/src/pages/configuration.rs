@@ -1,6 +1,6 @@
 //! `/configuration`: on a server what is wanted of nodes, on a node its own settings.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::extract::Query;
 use axum::response::Response;
@@ -93,6 +93,13 @@ async fn scopes(visitor: &Visitor, scope: &str) -> Result<Markup, Response> {
     let clouds = entries(&clouds)
         .iter()
         .map(|cloud| format!("cloud:{}", text(&cloud["name"])));
+    // What is wanted of a cloud may be said before its first node comes.
+    let wanted = visitor.get("/api/v1/configurations?limit=500").await?;
+    let wanted = entries(&wanted)
+        .iter()
+        .map(|wanted| text(&wanted["scope"]).to_owned())
+        .filter(|scope| scope.starts_with("cloud:"));
+    let clouds: BTreeSet<String> = clouds.chain(wanted).collect();
     let mut all: Vec<String> = [String::from("all")].into_iter().chain(clouds).collect();
     if !all.iter().any(|known| known == scope) {
         all.push(scope.to_owned());

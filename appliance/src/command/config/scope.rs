@@ -47,12 +47,6 @@ impl fmt::Display for Scope {
 }
 
 impl Scope {
-    /// One that a connector named.
-    pub(super) fn of_answer(text: &str) -> Result<Self> {
-        let wrong = |reason| Error::new(Kind::Malformed, "the connector's answer", reason);
-        Ok(text.parse().map_err(wrong)?)
-    }
-
     /// Where the settings are.
     pub(super) async fn path(&self, connector: &mut Connector) -> Result<String> {
         match self {
