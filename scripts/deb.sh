@@ -39,7 +39,11 @@ control=$root/DEBIAN
 mkdir "$control"
 install -m 755 -t "$control" appliance/debian/{postinst,prerm,postrm}
 size=$(du -k -s --apparent-size --exclude=DEBIAN "$root" | cut -f1)
-sed "s/@VERSION@/$version/; s/@ARCHITECTURE@/$architecture/; s/@SIZE@/$size/" appliance/debian/control >"$control/control"
+# The first of the workspace's authors, where it names some.
+maintainer=$(sed -n '/^\[workspace\.package\]/,/^\[/s/^authors *= *\["\([^"]*\)".*/\1/p' Cargo.toml)
+maintainer=${maintainer:-The vcc maintainers <vcc@localhost>}
+sed "s/@VERSION@/$version/; s/@ARCHITECTURE@/$architecture/; s/@SIZE@/$size/; s|@MAINTAINER@|${maintainer//&/\\&}|" \
+  appliance/debian/control >"$control/control"
 (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$control/md5sums"
 chmod 644 "$control/control" "$control/md5sums"
 find "$root" -print0 | xargs -0 touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
