@@ -8,6 +8,7 @@
 mod application;
 mod follow;
 mod kept;
+mod refusal;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -42,7 +43,8 @@ pub struct Enrolment {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub spoken: Option<Moment>,
-    /// What keeps the node from its server.
+    /// What keeps the node from its server, or why that no longer takes it, and what to do. The reason of a node that was sent
+    /// away is kept over a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }

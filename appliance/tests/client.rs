@@ -499,6 +499,9 @@ fn a_node_joins_and_does_a_task_that_is_followed_to_its_end() {
         at_server.get(&["node", "revoke", "node-a", "--yes"])["state"],
         "REVOKED"
     );
+    while at_node.get(&["status"])["enrolment"]["state"] != "REVOKED" {}
+    let status = at_node.try_to(&["status"]);
+    assert!(status.out.contains("has sent this node away"), "{}", status.out);
     assert_eq!(at_node.try_to(&["node", "leave", "--yes"]).status, 0);
 }
 

@@ -39,12 +39,14 @@ async fn a_node_is_taken_in_by_two_people_lives_grows_stale_and_is_sent_away() {
         "REVOKED"
     );
     node.wait_for("REVOKED").await;
+    let node = says_why(node, state.path(), "has sent this node away").await;
     let (status, told) = node.enrol(server.address, &server.code().await).await;
     assert_eq!(
         (status, &told["state"]),
         (202, &json!("PENDING")),
         "it may come again, with another code"
     );
+    assert_eq!(told.get("trouble"), None, "{told}");
     assert_ne!(told["node"], json!(id));
 }
 
@@ -108,6 +110,65 @@ async fn a_node_that_was_cloned_is_suspended_and_shown() {
     );
     second.wait_for("SUSPENDED").await;
     first.wait_for("SUSPENDED").await;
+    says_why(first, state.path(), "there are two of it").await;
+}
+
+/// Sees that a node that was sent away says why and what to do, also after a restart.
+async fn says_why(node: Following, state: &std::path::Path, why: &str) -> Following {
+    node.end().await;
+    let node = Following::start(state).await;
+    let told = node.own.get(&node.root, "/api/v1/enrolment").await.body;
+    let trouble = told["trouble"].as_str().unwrap_or_default();
+    assert!(trouble.contains(why) && trouble.contains("anew"), "{told}");
+    node
+}
+
+/// Has a server lose what it knows of a node, as where its state is put back.
+async fn forget(server: &Listening, id: &str) {
+    let mut db = server
+        .own
+        .context
+        .ground()
+        .unwrap()
+        .database
+        .begin()
+        .await
+        .unwrap();
+    for statement in [
+        "DELETE FROM certificates WHERE node = $1",
+        "DELETE FROM nodes WHERE id = $1",
+    ] {
+        sqlx::query(statement).bind(id).execute(&mut *db).await.unwrap();
+    }
+    db.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_its_server_has_forgotten_or_refused_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("active");
+    let (server, node, id) = enrolled(&state).await;
+    forget(&server, &id).await;
+    node.wait_for("REVOKED").await;
+    says_why(node, &state, "doesn't know this node any more").await;
+
+    let asks = async |name: &str| {
+        let state = folder.path().join(name);
+        let node = Following::start(&state).await;
+        let (status, told) = node.enrol(server.address, &server.code().await).await;
+        assert_eq!(status, 202, "{told}");
+        (node, state, told["node"].as_str().unwrap().to_owned())
+    };
+    let (node, state, id) = asks("forgotten").await;
+    forget(&server, &id).await;
+    node.wait_for("REVOKED").await;
+    says_why(node, &state, "doesn't know the request any more").await;
+
+    let (node, state, id) = asks("refused").await;
+    let path = format!("/api/v1/nodes/{id}/revoke");
+    assert_eq!(server.own.post(&server.root, &path, &json!({})).await.status, 200);
+    node.wait_for("REVOKED").await;
+    says_why(node, &state, "has refused the request").await;
 }
 
 #[tokio::test]

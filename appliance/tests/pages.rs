@@ -346,6 +346,31 @@ async fn an_administrator_fetches_the_support_bundle_with_a_browser_and_the_audi
 }
 
 #[tokio::test]
+async fn a_node_that_was_sent_away_shows_why_and_takes_another_code() {
+    let state = tempfile::tempdir().unwrap();
+    let server = Listening::start().await;
+    let (node, id) = enrol(&server, state.path()).await;
+    let path = format!("/api/v1/nodes/{id}/revoke");
+    server.own.post(&server.root, &path, &json!({})).await;
+    node.wait_for("REVOKED").await;
+    let cookie = log_in(&node.own).await;
+    for page in ["/", "/enrolment"] {
+        let seen = get(&node.own, page, &cookie).await;
+        assert!(
+            seen.text.contains("administrator has sent this node away"),
+            "{}",
+            seen.text
+        );
+    }
+    assert!(
+        get(&node.own, "/enrolment", &cookie)
+            .await
+            .text
+            .contains("name=\"code\"")
+    );
+}
+
+#[tokio::test]
 async fn a_cloud_without_nodes_has_its_settings_on_the_page() {
     let (own, root, cookie) = set_up().await;
     let wanted = json!({ "settings": { "notice": "soon" } });

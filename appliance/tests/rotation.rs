@@ -163,7 +163,10 @@ async fn a_node_that_was_away_while_a_rotation_was_forced_has_to_come_anew() {
         assert!(start.elapsed() < Duration::from_secs(60), "{told}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    assert!(trouble.contains("pinned"), "{trouble}");
+    assert!(
+        trouble.contains("pinned") && trouble.contains("vcc node leave"),
+        "{trouble}"
+    );
     let far_now = server.wait_for(&far_id, |_| true).await;
     assert_eq!(far_now["status"], "UNREACHABLE");
     near.end().await;

@@ -153,6 +153,7 @@ impl FromNode {
             }
             Admission::Suspended => Err(sent_away(Problem::NODE_SUSPENDED)),
             Admission::Revoked => Err(sent_away(Problem::NODE_REVOKED)),
+            Admission::Unknown => Err(sent_away(Problem::NODE_UNKNOWN)),
             Admission::Expired => Err(sent_away(Problem::CERTIFICATE_EXPIRED)),
             Admission::Replaced => Err(sent_away(Problem::CERTIFICATE_REPLACED)),
             Admission::Unexplained => Err(sent_away(Problem::SERVER_BEHIND)),

@@ -6,8 +6,8 @@ use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Enrolment;
 use super::kept::{Kept, Key};
+use super::{Enrolment, refusal};
 use crate::access::{Name, Secret};
 use crate::audit::{self, Deed};
 use crate::authority::EnrolmentCode;
@@ -97,6 +97,7 @@ pub async fn begin(ground: &Ground, new: NewEnrolment) -> Result<Enrolment> {
         counter: 0,
         nonce: None,
         next: None,
+        reason: None,
     };
     let mut db = ground.database.begin().await?;
     if Kept::read(&mut db).await?.map(|kept| kept.node) != before.map(|kept| kept.node) {
@@ -135,23 +136,8 @@ async fn ask(ground: &Ground, new: &NewEnrolment, asked: &Asked) -> Result<Uuid>
         .ask(Method::POST, "/api/v1/enrolments", None, Some(&application))
         .await?;
     if answer.status != StatusCode::ACCEPTED {
-        let code = answer.code();
-        let reason = format!("refuses: {} ({code})", refusal(&code));
+        let reason = format!("refuses: {}", refusal::told(&answer.code()));
         return Err(Error::new(Kind::Refused, "the server", reason));
     }
     Ok(answer.json::<Waiting>()?.node)
-}
-
-/// What a server's problem is to whoever sits at the node.
-fn refusal(code: &str) -> &'static str {
-    match code {
-        "wrong-credentials" => {
-            "the code is wrong, was used, or its time is over; its administrator makes another (vcc node code)"
-        }
-        "too-many-wait" => "too many nodes wait there for a decision",
-        "setup-required" => "it is not set up yet",
-        "state-unavailable" | "state-full" => "its state can't be used just now",
-        "not-found" => "it takes no nodes: is it a server?",
-        _ => "it doesn't say why",
-    }
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::kept::{Kept, Key};
+use super::refusal;
 use crate::access::Secret;
 use crate::client::Client;
 use crate::configuration::Own;
@@ -70,7 +71,7 @@ pub async fn follow(context: Arc<Context>) {
             Err(error) if error.kind() == Kind::Changed => Duration::ZERO,
             Err(error) => {
                 (connected.client, connected.beats) = (None, 0);
-                let told = error.chain().to_string();
+                let told = refusal::trouble(&error);
                 if ground.link.has_trouble(told.clone()) {
                     log::warn(format_args!("enrolment: {told}"));
                 }
@@ -180,12 +181,19 @@ impl Kept {
         let poll = Secret::shown(&self.poll);
         let answer = client.ask(Method::GET, &path, Some(&poll), None::<&()>).await?;
         if answer.status == StatusCode::NOT_FOUND {
-            return self.end(ground, "the server has forgotten the request").await;
+            return self.end(ground, State::Revoked, refusal::FORGOTTEN).await;
+        }
+        if !answer.status.is_success() {
+            let reason = format!(
+                "doesn't say how the request stands: {}",
+                refusal::told(&answer.code())
+            );
+            return Err(Error::new(Kind::Refused, "the server", reason));
         }
         let standing: Standing = answer.json()?;
         ground.link.spoke(ground.clock.now());
         if standing.state == State::Revoked {
-            return self.end(ground, "the server has refused the request").await;
+            return self.end(ground, State::Revoked, refusal::REFUSED).await;
         }
         if let Some(certificate) = standing.certificate.filter(|_| standing.state == State::Active) {
             let taken = Self {
@@ -232,22 +240,17 @@ impl Kept {
         match answer.status {
             StatusCode::OK => {}
             StatusCode::FORBIDDEN => {
-                let state = match answer.code().as_str() {
-                    "node-suspended" => State::Suspended,
-                    "node-revoked" => State::Revoked,
+                let code = answer.code();
+                let Some((state, reason)) = refusal::sent_away(&code) else {
                     // A clock that is put right, or the next connection, may change it.
-                    other => {
-                        let reason = format!("doesn't take this node just now: {other}");
-                        return Err(Error::new(Kind::Refused, "the server", reason));
-                    }
+                    let reason = format!("doesn't take this node just now: {}", refusal::told(&code));
+                    return Err(Error::new(Kind::Refused, "the server", reason));
                 };
-                let sent_away = Self { state, ..own.clone() };
-                sent_away.keep(ground, &own).await?;
-                log::error(format_args!("the server no longer takes this node: {state}"));
+                own.end(ground, state, reason).await?;
                 return Ok(None);
             }
             other => {
-                let reason = format!("answers {other}: {}", answer.code());
+                let reason = format!("answers {other}: {}", refusal::told(&answer.code()));
                 return Err(Error::new(Kind::Refused, "the server", reason));
             }
         }
@@ -282,7 +285,7 @@ impl Kept {
             .ask(Method::POST, "/api/v1/certificates", None, Some(&body))
             .await?;
         if answer.status != StatusCode::CREATED {
-            let reason = format!("doesn't renew the certificate: {}", answer.code());
+            let reason = format!("doesn't renew the certificate: {}", refusal::told(&answer.code()));
             return Err(Error::new(Kind::Refused, "the server", reason));
         }
         let standing: Standing = answer.json()?;
@@ -299,13 +302,17 @@ impl Kept {
         Ok(Duration::ZERO)
     }
 
-    async fn end(&self, ground: &Ground, why: &str) -> Result<Duration> {
+    /// Has done with a server that no longer takes the node; why is kept, for it isn't asked again.
+    async fn end(&self, ground: &Ground, state: State, why: &str) -> Result<Duration> {
         let ended = Self {
-            state: State::Revoked,
+            state,
+            reason: Some(why.to_owned()),
             ..self.clone()
         };
         ended.keep(ground, self).await?;
-        log::error(format_args!("{why}: enrol the node anew"));
+        log::error(format_args!(
+            "the server no longer takes this node: {state}: {why}"
+        ));
         Ok(ASK_AGAIN)
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Sqlite, Transaction};
 use uuid::Uuid;
 
-use super::Enrolment;
+use super::{Enrolment, refusal};
 use crate::authority::{KeyDigest, NodeCertificate};
 use crate::client::Client;
 use crate::clock::Moment;
@@ -39,6 +39,9 @@ pub(super) struct Kept {
     pub(super) nonce: Option<String>,
     /// The key of a next certificate that was asked for and not answered.
     pub(super) next: Option<Key>,
+    /// Why the server no longer takes the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
 }
 
 /// A private key: PKCS#8, base64.
@@ -153,6 +156,11 @@ impl Kept {
     }
 
     pub(super) fn told(&self, spoken: Option<Moment>, trouble: Option<String>) -> Result<Enrolment> {
+        // Those of an earlier version were sent away without one.
+        let reason = self
+            .reason
+            .clone()
+            .or_else(|| refusal::of(self.state).map(str::to_owned));
         Ok(Enrolment {
             server: self.server.to_string(),
             node: self.node.to_string(),
@@ -160,7 +168,7 @@ impl Kept {
             fingerprint: self.key.fingerprint()?.to_string(),
             expires: self.validity()?.map(|(_, expires)| expires),
             spoken,
-            trouble,
+            trouble: reason.or(trouble),
         })
     }
 }

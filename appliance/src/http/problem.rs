@@ -74,6 +74,9 @@ problems! {
         "It came back with a number or a certificate of the past: it was reverted to a snapshot, or there are two of it.";
     /// The node is not one of the server's any more.
     NODE_REVOKED = FORBIDDEN, "node-revoked", "The node is not one of this server's", "Enrol it anew.";
+    /// The node is none of those that the server knows.
+    NODE_UNKNOWN = FORBIDDEN, "node-unknown", "This server knows no such node",
+        "Its state was put back to one of before the node came. Enrol the node anew.";
     /// The node's certificate has ended, if our clock is right.
     CERTIFICATE_EXPIRED = FORBIDDEN, "certificate-expired", "The node's certificate has ended by this server's clock",
         "Compare the clocks of both sides. If the server's is right, enrol the node anew.";

@@ -14,8 +14,10 @@ pub enum Admission {
     Granted,
     /// It is suspended.
     Suspended,
-    /// It is not one of the server's, or waits for a decision.
+    /// It was sent away, or waits for a decision.
     Revoked,
+    /// The server's authority made the certificate, and the server has no such node.
+    Unknown,
     /// It is one of the server's, and the certificate has ended, if the server's clock is right.
     Expired,
     /// It is one of the server's, and has used another certificate in the place of this one.
@@ -75,7 +77,7 @@ impl Node {
             .fetch_optional(&mut **db)
             .await?;
         let Some(row) = row else {
-            return Ok(Admission::Revoked);
+            return Ok(Admission::Unknown);
         };
         match row.get::<String, _>("state").parse()? {
             State::Active if now >= shown.expires => return Ok(Admission::Expired),
