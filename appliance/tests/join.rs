@@ -5,6 +5,8 @@
 mod people;
 
 use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
 
 use people::{Person, Service, done};
 
@@ -71,7 +73,9 @@ fn a_node_joins_and_does_a_task_that_is_followed_to_its_end() {
         at_server.get(&["node", "revoke", "node-a", "--yes"])["state"],
         "REVOKED"
     );
-    while at_node.get(&["status"])["enrolment"]["state"] != "REVOKED" {}
+    while at_node.get(&["status"])["enrolment"]["state"] != "REVOKED" {
+        sleep(Duration::from_millis(100));
+    }
     let status = at_node.try_to(&["status"]);
     assert!(status.out.contains("has sent this node away"), "{}", status.out);
     assert_eq!(at_node.try_to(&["node", "leave", "--yes"]).status, 0);
@@ -126,19 +130,20 @@ fn who_waits_for_a_node_to_be_taken_in_is_told_for_what_and_that_the_node_goes_o
         at_server.call(&["node", "code"], &[("--output", &code)]).status,
         0
     );
+    let known = at_server.get(&["node", "list"])[0]["id"].clone();
     let waiting = join("600")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let asked = |node: &serde_json::Value| node["state"] == "PENDING";
-    let known = at_server.get(&["node", "list"])[0]["id"].clone();
     let second = loop {
         let nodes = at_server.get(&["node", "list"]);
         let mut nodes = nodes.as_array().unwrap().iter().filter(|node| asked(node));
         if let Some(node) = nodes.find(|node| node["id"] != known) {
             break node.clone();
         }
+        sleep(Duration::from_millis(100));
     };
     let (id, key) = (
         second["id"].as_str().unwrap(),
