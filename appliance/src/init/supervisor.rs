@@ -8,7 +8,10 @@
 //! signals ─┘                          └─► machine.json, consoles
 //! ```
 
-use std::net::SocketAddr;
+mod disk;
+mod intent;
+mod report;
+
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -20,10 +23,10 @@ use super::child::{Plan, Service};
 use super::cmdline::Cmdline;
 use super::devices::Arrival;
 use super::display::Display;
-use super::environment::{self, Findings, Given, Settings};
+use super::environment::{self, Findings, Settings};
 use super::event::Event;
 use super::journal::Journal;
-use super::kept_network::{self, Kept};
+use super::kept_network;
 use super::last_start::LastStart;
 use super::network::Network;
 use super::power::{Buttons, Power};
@@ -31,14 +34,14 @@ use super::state::{self, Search};
 use super::watchdog::Watchdogs;
 use super::{display, reaper, shutdown};
 use crate::addressing::Addressing;
-use crate::check::{self, Check, NETWORK, SERVICE};
+use crate::check::{self, Check, NETWORK};
 use crate::hostname::Hostname;
 use crate::log;
 use crate::machine::{self, Beat, Machine};
 use crate::product::Product;
-use crate::proposal::Proposal;
 use crate::role::Role;
-use crate::timekeeping::NTP_PORT;
+use disk::Disk;
+use intent::{Environment, Intent};
 
 /// Events that are taken in one turn at most.
 const AT_ONCE: usize = 256;
@@ -48,8 +51,6 @@ const FEED: Duration = Duration::from_secs(5);
 const DRIVERS: Duration = Duration::from_secs(60);
 /// How long an address may take before its lack is news.
 const ADDRESS_WAIT: Duration = Duration::from_secs(5);
-/// How long a state disk may take to appear after the drivers are there.
-const STATE_DISK_WAIT: Duration = Duration::from_secs(10);
 
 /// All that PID 1 knows.
 pub struct Supervisor {
@@ -61,8 +62,8 @@ pub struct Supervisor {
     journal: Option<Journal>,
     began: Instant,
     modules: Option<Check>,
-    environment: Environment,
-    state: State,
+    intent: Intent,
+    disk: Disk,
     network: Option<Network>,
     network_failure: Option<Check>,
     watchdogs: Watchdogs,
@@ -77,33 +78,6 @@ pub struct Supervisor {
     /// When the consoles tell that there is no address.
     calm_at: Option<Instant>,
     power: Option<Power>,
-}
-
-enum Environment {
-    Unread,
-    Reading,
-    Known(Box<Findings>),
-}
-
-/// The search for the state disk.
-#[derive(Default)]
-struct State {
-    /// A look is under way.
-    looking: bool,
-    /// Devices came while it was.
-    again: bool,
-    /// When the search counts as failed; known once the drivers are there.
-    until: Option<Instant>,
-    disk: machine::StateDisk,
-    /// What came of it, good or bad; none while there is hope.
-    check: Option<Check>,
-    seen: String,
-    /// What the machine was last time, as the disk says.
-    last: Option<LastStart>,
-    /// What it was given when that could last be read, as the disk says.
-    given: Option<Given>,
-    /// How it is reached, where that was set on the machine itself.
-    network: Kept,
 }
 
 impl Supervisor {
@@ -136,8 +110,8 @@ impl Supervisor {
             journal,
             began: now,
             modules: None,
-            environment: Environment::Unread,
-            state: State::default(),
+            intent: Intent::default(),
+            disk: Disk::default(),
             network,
             network_failure,
             watchdogs: Watchdogs::default(),
@@ -191,9 +165,8 @@ impl Supervisor {
     /// How long nothing has to be done.
     fn patience(&self, now: Instant) -> Duration {
         let service = self.service.due().filter(|_| self.role_to_serve().is_some());
-        let state = self.state.until.filter(|_| self.state.check.is_none());
         let calm = self.calm_at.filter(|&at| at > now);
-        let times = [service, state, calm].into_iter().flatten();
+        let times = [service, self.disk.due(), calm].into_iter().flatten();
         let waits = times.map(|time| time.saturating_duration_since(now));
         waits.min().unwrap_or(FEED).min(FEED)
     }
@@ -203,12 +176,12 @@ impl Supervisor {
             Event::Signal(SIGCHLD) => self.reap(),
             Event::Signal(signal) => self.power = self.power.or(Power::of_signal(signal)),
             Event::Network(kept) => {
-                self.state.network = *kept;
+                self.intent.network = *kept;
                 self.settle_settings();
             }
             Event::End(power) => self.power = self.power.or(Some(power)),
             Event::PowerButton => self.power = self.power.or(Some(Power::Off)),
-            Event::Arrival(Arrival::Block) => self.look_for_state(),
+            Event::Arrival(Arrival::Block) => self.disk.look(&self.sender),
             Event::Arrival(Arrival::Net) | Event::Links => self.look_at_links(),
             Event::Arrival(Arrival::Input) => self.buttons.look(&self.sender),
             Event::Arrival(Arrival::Watchdog) => self.watchdogs.look(),
@@ -220,7 +193,7 @@ impl Supervisor {
                 ));
                 self.modules = Some(drivers.check);
                 self.look_at_all();
-                self.look_for_state();
+                self.disk.look(&self.sender);
                 self.settle(Instant::now());
             }
             Event::Environment(findings) => self.configure(findings),
@@ -244,15 +217,11 @@ impl Supervisor {
     }
 
     fn proceed(&mut self, now: Instant) {
-        if matches!(self.environment, Environment::Unread) && now >= self.began + DRIVERS {
+        if matches!(self.intent.environment, Environment::Unread) && now >= self.began + DRIVERS {
             log::warn("the drivers take too long; going on with what is there");
             self.settle(now);
         }
-        if self.state.check.is_none() && self.state.until.is_some_and(|until| now >= until) {
-            self.state.check = Some(match self.state.looking {
-                true => state::slow(),
-                false => state::missing(&self.state.seen),
-            });
+        if self.disk.give_up_if_due(now) {
             self.settle_settings();
         }
         if let Some(role) = self.role_to_serve()
@@ -282,37 +251,26 @@ impl Supervisor {
         }
     }
 
-    /// What the service is to be, once it may run: after the state disk was found or given up, as the environment says.
-    /// Until that is read it is what it was last time, which is nearly always right and saves a good part of a start;
-    /// until then it is not ready.
+    /// What the service is to be, once it may run: after the state disk was found or given up.
     fn role_to_serve(&self) -> Option<Role> {
-        self.state.check.as_ref()?;
-        match &self.environment {
-            Environment::Known(findings) => Some(findings.settings.role),
-            Environment::Unread | Environment::Reading => self.state.last.as_ref().map(|last| last.role),
-        }
+        self.disk.check()?;
+        self.intent.role()
     }
 
     /// Goes by what is known now, the last start's or the environment's: a service that plays another role starts again.
     fn settle_settings(&mut self) {
-        if let (Environment::Known(findings), Some(before)) = (&mut self.environment, &self.state.given) {
-            findings.fall_back_on(before);
-        }
-        let Environment::Known(findings) = &self.environment else {
-            let kept = self.state.network.addressing.as_ref();
-            if let (Some(last), Some(network)) = (&self.state.last, &mut self.network)
-                && last.dhcp
-                && kept.is_none_or(Addressing::is_harmless)
-            {
+        self.intent.fall_back();
+        let Some(findings) = self.intent.findings() else {
+            if let (Some(last), Some(network)) = (self.intent.presumed_dhcp(), &mut self.network) {
                 network.presume_dhcp(last.hostname.clone());
             }
             return;
         };
         let role = findings.settings.role;
-        let addressing = self.addressing(&findings.settings);
+        let addressing = self.intent.addressing(&findings.settings);
         let this = LastStart::of(&findings.settings, addressing);
         // The state disk may say otherwise yet, and what is chosen may be another machine's by then.
-        if self.state.check.is_some() || addressing.is_harmless() {
+        if self.disk.check().is_some() || addressing.is_harmless() {
             let (hostname, addressing) = (findings.settings.hostname.clone(), addressing.clone());
             self.apply_network(hostname, &addressing);
         }
@@ -322,28 +280,15 @@ impl Supervisor {
             ));
             self.restart_service();
         }
-        if self.state.disk.mounted && self.state.last.as_ref() != Some(&this) {
+        if self.disk.is_mounted() && self.intent.last.as_ref() != Some(&this) {
             this.clone().remember();
-            self.state.last = Some(this);
+            self.intent.last = Some(this);
         }
-        self.keep_given();
-    }
-
-    fn keep_given(&mut self) {
-        if let Environment::Known(findings) = &self.environment
-            && self.state.disk.mounted
-            && findings.given != self.state.given
-            && let Some(given) = &findings.given
+        if self.disk.is_mounted()
+            && let Some(given) = self.intent.newly_given()
         {
-            given.clone().remember(Path::new(state::MOUNT_POINT));
-            self.state.given = Some(given.clone());
+            given.remember(Path::new(state::MOUNT_POINT));
         }
-    }
-
-    /// How the machine is reached: as was set on it, or as the properties say.
-    fn addressing<'a>(&'a self, settings: &'a Settings) -> &'a Addressing {
-        let kept = self.state.network.addressing.as_ref();
-        kept.unwrap_or(&settings.addressing)
     }
 
     fn apply_network(&mut self, hostname: Option<Hostname>, addressing: &Addressing) {
@@ -374,27 +319,13 @@ impl Supervisor {
         }
     }
 
-    fn look_for_state(&mut self) {
-        if self.state.disk.mounted {
-            return;
-        }
-        if self.state.looking {
-            self.state.again = true;
-            return;
-        }
-        match state::start(self.sender.clone()) {
-            Ok(()) => self.state.looking = true,
-            Err(error) => log::error(format_args!("cannot look for the state disk: {error}")),
-        }
-    }
-
     /// All devices are there: the environment can be read, and the state disk has its last chance.
     fn settle(&mut self, now: Instant) {
-        if !matches!(self.environment, Environment::Unread) {
+        if !matches!(self.intent.environment, Environment::Unread) {
             return;
         }
-        self.state.until = Some(now + STATE_DISK_WAIT);
-        self.environment = Environment::Reading;
+        self.disk.settle(now);
+        self.intent.environment = Environment::Reading;
         if let Err(error) = environment::start(self.sender.clone()) {
             log::error(format_args!("cannot read the environment: {error}"));
             let check = Check::fail(check::ENVIRONMENT, error.to_string(), "Restart the appliance.");
@@ -409,47 +340,28 @@ impl Supervisor {
     }
 
     fn configure(&mut self, findings: Box<Findings>) {
-        self.environment = Environment::Known(findings);
+        self.intent.environment = Environment::Known(findings);
         self.calm_at = Some(Instant::now() + ADDRESS_WAIT);
         self.settle_settings();
     }
 
     fn found(&mut self, search: Search) {
-        self.state.looking = false;
         let late = self.service.is_running();
-        match search {
-            Search::Missing { seen } => {
-                if self.state.check.is_some() {
-                    self.state.check = Some(state::missing(&seen));
-                }
-                self.state.seen = seen;
+        if let Some(mounted) = self.disk.found(search) {
+            if let Some(journal) = &self.journal {
+                journal.mounted(Path::new(state::MOUNT_POINT));
             }
-            Search::Unusable { device, check } => {
-                self.state.disk.device = Some(device);
-                self.state.check = Some(check);
+            if late {
+                log::info("the state disk came late; the service starts again with it");
+                self.restart_service();
             }
-            Search::Mounted(mounted) => {
-                if let Some(journal) = &self.journal {
-                    journal.mounted(Path::new(state::MOUNT_POINT));
-                }
-                self.state.disk = machine::StateDisk {
-                    mounted: true,
-                    device: Some(mounted.device),
-                    boots: mounted.boots,
-                };
-                self.state.check = Some(mounted.check);
-                if late {
-                    log::info("the state disk came late; the service starts again with it");
-                    self.restart_service();
-                }
-                self.state.last = mounted.last;
-                self.state.given = mounted.given;
-                self.state.network = mounted.network;
-                self.settle_settings();
-            }
+            self.intent.last = mounted.last;
+            self.intent.given = mounted.given;
+            self.intent.network = mounted.network;
+            self.settle_settings();
         }
-        if std::mem::take(&mut self.state.again) {
-            self.look_for_state();
+        if self.disk.is_to_be_looked_for_again() {
+            self.disk.look(&self.sender);
         }
     }
 
@@ -480,62 +392,8 @@ impl Supervisor {
         }
         // Before the service answers and DHCP had its time, checks fail that will pass a moment later.
         let calm = !self.machine.addresses.is_empty() || self.calm_at.is_some_and(|at| Instant::now() >= at);
-        if let (Some(beat), Environment::Known(findings), true) = (&self.beat, &self.environment, calm) {
+        if let (Some(beat), Some(findings), true) = (&self.beat, self.intent.findings(), calm) {
             self.display.show(&self.machine, findings.settings.role, beat);
-        }
-    }
-
-    fn report(&self) -> Machine {
-        let network = self.network.as_ref();
-        let mut checks = Vec::new();
-        if let Some(check) = &self.state.check {
-            checks.push(check.clone());
-        }
-        checks.extend(network.map(Network::check).or(self.network_failure.clone()));
-        checks.extend(self.state.network.check.clone());
-        let (mut name_servers, mut ntp_servers) = (Vec::new(), Vec::new());
-        let (mut proposal, mut syslog) = (Proposal::default(), None);
-        if let Environment::Known(findings) = &self.environment {
-            checks.push(findings.check.clone());
-            name_servers.clone_from(&self.addressing(&findings.settings).name_servers);
-            ntp_servers.clone_from(&findings.settings.ntp_servers);
-            proposal.clone_from(&findings.settings.proposal);
-            syslog.clone_from(&findings.settings.syslog);
-        } else {
-            checks.push(Check::fail(
-                check::ENVIRONMENT,
-                "it is not read yet",
-                "Wait a few seconds.",
-            ));
-        }
-        if name_servers.is_empty() {
-            name_servers = network.map(Network::name_servers).unwrap_or_default();
-        }
-        if ntp_servers.is_empty() {
-            let named = network.map(Network::ntp_servers).unwrap_or_default();
-            let endpoint = |address| SocketAddr::new(address, NTP_PORT).into();
-            ntp_servers = named.into_iter().map(endpoint).collect();
-        }
-        checks.extend(self.modules.clone());
-        if self.service.deaths() > 0 {
-            let reason = format!("deaths since the machine started: {}", self.service.deaths());
-            checks.push(Check::warn(SERVICE, reason, "See the console's lines about it."));
-        }
-        Machine {
-            product: self.product.clone(),
-            hostname: self.machine.hostname.clone(),
-            slot: self.cmdline.slot,
-            on_trial: self.cmdline.on_trial,
-            addresses: network.map(Network::addresses).unwrap_or_default(),
-            name_servers,
-            ntp_servers,
-            syslog,
-            proposal,
-            own_clock: true,
-            state: self.state.disk.clone(),
-            watchdogs: self.watchdogs.identities(),
-            service_restarts: self.service.deaths(),
-            checks,
         }
     }
 }

@@ -67,7 +67,7 @@ fn within() {
         ]
     );
     assert_eq!(mtu(), 1400);
-    assert!(network.problems.is_empty(), "{:?}", network.problems);
+    assert!(network.kernel.problem().is_none(), "{:?}", network.kernel);
 
     // The same plan again changes nothing, though name servers are others.
     let again = Addressing {
