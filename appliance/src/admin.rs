@@ -19,7 +19,7 @@ pub(crate) use failure::{Failure, Result};
 pub(crate) use output::{Output, print, printable};
 pub(crate) use resource::Resource;
 pub(crate) use secret::{NewPassword, SecretOutput, secret, token};
-pub(crate) use session::{Credential, Session};
+pub(crate) use session::{Credential, KnownBy, Session};
 pub(crate) use table::{Table, details, text};
 pub(crate) use target::{Target, endpoint};
 pub(crate) use terminal::{Progress, confirm, may_go_on};

@@ -47,6 +47,8 @@ pub const IDENTITY: &str = "identity";
 pub const NETWORK: &str = "network";
 /// The settings that were made on the machine itself, where there are any.
 pub const NETWORK_SETTINGS: &str = "network-settings";
+/// The role that was chosen on the machine itself, where one was.
+pub const ROLE: &str = "role";
 /// The OVF environment and the properties in it.
 pub const ENVIRONMENT: &str = "environment";
 /// The time.

@@ -18,6 +18,7 @@ pub mod event;
 pub mod factory_reset;
 pub mod journal;
 pub mod kept_network;
+pub mod kept_role;
 pub mod last_start;
 pub mod menu;
 pub mod modules;

@@ -40,7 +40,8 @@
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
 //! | [`backup`] | all of that in one file, and back |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
-//! | [`check`], [`role`], [`hostname`] | words that all of them use |
+//! | [`role`] | what a connector is for, and where an appliance keeps what was chosen |
+//! | [`check`], [`hostname`] | words that all of them use |
 //! | [`error`], [`log`], [`file`](mod@file), [`entropy`], [`digest`] | failures, lines for the console, small files, randomness, SHA-256 |
 #![deny(unsafe_code)]
 

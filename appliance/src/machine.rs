@@ -61,6 +61,9 @@ pub struct Machine {
     /// Where the log is forwarded to, from a property.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub syslog: Option<Collector>,
+    /// No property names its role: whoever sets it up chooses.
+    #[serde(default)]
+    pub role_is_open: bool,
     /// Whom it is meant to be enrolled with, from properties.
     #[serde(default)]
     pub proposal: Proposal,
@@ -148,6 +151,9 @@ pub struct Beat {
     /// How often the service has written `network.json`, for PID 1 to go by.
     #[serde(default)]
     pub network_changes: u64,
+    /// How often the service has written `role`, likewise.
+    #[serde(default)]
+    pub role_changes: u64,
     /// The service's own checks.
     pub checks: Vec<Check>,
 }
@@ -208,6 +214,7 @@ mod tests {
             setup_code: None,
             notice: Some("x".repeat(500)),
             network_changes: 0,
+            role_changes: 0,
             checks: vec![Check::pass(STATE_DISK, "x".repeat(10_000))],
         };
         let line = beat.to_line();

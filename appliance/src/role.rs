@@ -1,12 +1,17 @@
 //! What a connector is for.
 
+pub mod kept;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// The part that this connector plays; given on the command line, or in an appliance by the property `role`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The part that this connector plays: given on the command line; in an appliance by the property `role`, and where that names
+/// none, by whoever sets it up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[schema(as = ConnectorRole)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Sits beside a cloud's manager and moves packages in and out of it.
@@ -19,6 +24,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Node, Self::Server, Self::Sp];
+
     /// The name on the command line, in properties and in the API.
     pub fn as_str(self) -> &'static str {
         match self {

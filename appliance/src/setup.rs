@@ -102,6 +102,14 @@ impl Setup {
         (!self.is_done()).then_some(&self.code)
     }
 
+    /// Whether nobody was faster, as of this transaction.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn is_open(&self, db: &mut Transaction<'_, Sqlite>) -> Result<bool> {
+        Ok(database::setting(db, SETTING).await?.is_none())
+    }
+
     /// Makes the first administrator, once.
     ///
     /// # Errors
@@ -113,7 +121,7 @@ impl Setup {
         hash: String,
         now: Moment,
     ) -> Result<User> {
-        if database::setting(&mut db, SETTING).await?.is_some() {
+        if !self.is_open(&mut db).await? {
             return Err(Error::new(
                 Kind::Taken,
                 "set-up",

@@ -1,6 +1,6 @@
 //! `/api/v1/setup`: the first administrator.
 
-use std::path::Path;
+mod machine;
 
 use axum::Json;
 use hyper::StatusCode;
@@ -11,12 +11,11 @@ use utoipa::ToSchema;
 use super::enrolment::NewEnrolment;
 use super::request::{Body, Standing};
 use crate::access::{Name, Password, User};
-use crate::addressing::{Addressing, kept};
 use crate::configuration::{Own, Settings};
-use crate::error::{Error, Kind};
+use crate::error::Kind;
 use crate::http::problem::{Document, Problem};
 use crate::role::Role;
-use crate::service::Context;
+use machine::Wishes;
 
 /// What is asked of whoever sets the connector up.
 #[derive(Deserialize, ToSchema)]
@@ -32,7 +31,10 @@ pub(super) struct Setup {
     /// How an appliance is reached from then on, as `network.json` has it; nothing but an appliance takes it.
     #[schema(value_type = Option<Object>)]
     network: Option<Value>,
-    /// On a node: the server that is asked to take it in. Where that refuses, nothing is set up.
+    /// What the connector is from then on. An appliance whose properties name no role takes it, and starts again with it within
+    /// seconds; elsewhere it has to be the role that the connector has.
+    role: Option<Role>,
+    /// Of a node: the server that is asked to take it in. Where that refuses, nothing is set up.
     enrolment: Option<NewEnrolment>,
 }
 
@@ -78,28 +80,30 @@ pub(super) async fn create(
     settings
         .check()
         .map_err(|reason| Problem::INVALID.about(reason))?;
-    let network = body
-        .network
-        .map(|network| read(&standing.0, &network))
-        .transpose()?;
+    let wishes = Wishes::read(&standing.0, body.network.as_ref(), body.role)?;
+    let role = body.role.unwrap_or(standing.0.role());
     let hash = ground.passwords.hash(password).await?;
     let name = body.administrator.name;
     if let Some(enrolment) = body.enrolment {
-        if standing.0.role() == Role::Server {
+        if role == Role::Server {
             return Err(Problem::INVALID.about("enrolment is for a node, and this is a server"));
         }
         enrolment.begin(&standing.0, name.as_str()).await?;
     }
     let mut db = ground.database.begin().await?;
+    // Whoever was faster keeps what was kept then.
+    if !ground.setup.is_open(&mut db).await? {
+        return Err(Problem::SETUP_DONE);
+    }
     if settings != Settings::default() {
         let known = Own::read(&mut db).await?;
         Own::change(&mut db, settings.clone(), known.revision).await?;
     }
-    let former = network.map(|network| network.keep()).transpose()?;
+    let former = wishes.map(Wishes::keep).transpose()?;
     match ground.setup.finish(db, name, hash, now).await {
         Ok(user) => {
-            if former.is_some() {
-                standing.0.network_changed();
+            if let Some(former) = former {
+                former.tell(&standing.0);
             }
             ground.settings.send_replace(settings);
             Ok((StatusCode::CREATED, Json(user)))
@@ -112,47 +116,6 @@ pub(super) async fn create(
                 Kind::Taken => Problem::SETUP_DONE,
                 _ => error.into(),
             })
-        }
-    }
-}
-
-/// Settings of the network that somebody wants, and where they are kept.
-struct Network<'a> {
-    root: &'a Path,
-    wanted: Addressing,
-}
-
-/// The settings before those.
-struct Former<'a> {
-    root: &'a Path,
-    was: Option<Addressing>,
-}
-
-fn read<'a>(context: &'a Context, wanted: &Value) -> Result<Network<'a>, Problem> {
-    if !context.is_appliance() {
-        return Err(Problem::INVALID
-            .about("network is set on an appliance alone; here it is the operating system's matter"));
-    }
-    let root = context.state_directory().ok_or(Problem::STATE_UNAVAILABLE)?;
-    let wanted = kept::parse(wanted.to_string().as_bytes())
-        .map_err(|error| Problem::INVALID.about(error.chain().to_string()))?;
-    Ok(Network { root, wanted })
-}
-
-impl<'a> Network<'a> {
-    fn keep(self) -> Result<Former<'a>, Error> {
-        // A file that can't be read is of no use to go back to.
-        let was = kept::read(self.root).ok().flatten();
-        kept::write(self.root, &self.wanted)?;
-        Ok(Former { root: self.root, was })
-    }
-}
-
-impl Former<'_> {
-    fn restore(self) -> Result<(), Error> {
-        match self.was {
-            Some(was) => kept::write(self.root, &was),
-            None => kept::remove(self.root),
         }
     }
 }

@@ -247,6 +247,7 @@ mod tests {
             setup_code: Some("0123-4567-89AB".to_owned()),
             notice: Some("In maintenance until ten".to_owned()),
             network_changes: 0,
+            role_changes: 0,
             checks: Vec::new(),
         };
         let checks = vec![

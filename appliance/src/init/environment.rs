@@ -205,7 +205,7 @@ mod tests {
         other.fall_back_on(&before);
         assert_eq!(
             (other.settings.role, other.settings.addressing.ipv4),
-            (Role::Node, None)
+            (Some(Role::Node), None)
         );
     }
 }

@@ -4,6 +4,7 @@ use super::devices::{Arrival, Drivers};
 use super::dhcp::lease::Lease;
 use super::environment::Findings;
 use super::kept_network::Kept;
+use super::kept_role;
 use super::power::Power;
 use super::state;
 use crate::machine::Beat;
@@ -34,6 +35,8 @@ pub enum Event {
     Beat(u64, Beat),
     /// Somebody at a console made settings of the network, or took them back.
     Network(Box<Kept>),
+    /// The service wrote which role was chosen.
+    Role(Box<kept_role::Kept>),
     /// Somebody at a console wants the machine to end so.
     End(Power),
     /// Somebody pressed the power button.

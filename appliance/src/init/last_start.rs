@@ -31,10 +31,10 @@ pub struct LastStart {
 }
 
 impl LastStart {
-    /// What to keep of a start by these settings, reached at these addresses.
-    pub fn of(settings: &Settings, addressing: &Addressing) -> Self {
+    /// What to keep of a start in this role by these settings, reached at these addresses.
+    pub fn of(role: Role, settings: &Settings, addressing: &Addressing) -> Self {
         Self {
-            role: settings.role,
+            role,
             dhcp: addressing.is_harmless(),
             hostname: settings.hostname.clone(),
         }
@@ -72,7 +72,8 @@ mod tests {
             _ => None,
         });
         assert!(problems.is_empty());
-        let kept = serde_json::to_string(&LastStart::of(&settings, &settings.addressing)).unwrap();
+        let kept =
+            serde_json::to_string(&LastStart::of(Role::Node, &settings, &settings.addressing)).unwrap();
         assert_eq!(kept, r#"{"role":"node","dhcp":false,"hostname":"north"}"#);
     }
 }

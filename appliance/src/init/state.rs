@@ -17,6 +17,7 @@ use super::environment::Given;
 use super::event::Event;
 use super::factory_reset;
 use super::kept_network::Kept;
+use super::kept_role;
 use super::last_start::LastStart;
 use crate::check::{Check, STATE_DISK};
 use crate::error::{Error, Kind, Result};
@@ -66,6 +67,8 @@ pub struct Mounted {
     pub given: Option<Given>,
     /// How it is reached, where that was set on the machine itself.
     pub network: Kept,
+    /// The role that was chosen with the set-up, if one was.
+    pub role: kept_role::Kept,
     /// The check `state-disk`, as far as it can be told now.
     pub check: Check,
 }
@@ -233,6 +236,7 @@ fn bring_up(name: &str, superblock: &Superblock) -> Search {
         last: LastStart::read(),
         given: Given::read(Path::new(MOUNT_POINT)),
         network: Kept::read(Path::new(MOUNT_POINT)),
+        role: kept_role::Kept::read(Path::new(MOUNT_POINT)),
         check,
     }))
 }

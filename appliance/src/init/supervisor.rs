@@ -26,13 +26,12 @@ use super::display::Display;
 use super::environment::{self, Findings, Settings};
 use super::event::Event;
 use super::journal::Journal;
-use super::kept_network;
 use super::last_start::LastStart;
 use super::network::Network;
 use super::power::{Buttons, Power};
 use super::state::{self, Search};
 use super::watchdog::Watchdogs;
-use super::{display, reaper, shutdown};
+use super::{display, kept_network, kept_role, reaper, shutdown};
 use crate::addressing::Addressing;
 use crate::check::{self, Check, NETWORK};
 use crate::hostname::Hostname;
@@ -179,6 +178,10 @@ impl Supervisor {
                 self.intent.network = *kept;
                 self.settle_settings();
             }
+            Event::Role(kept) => {
+                self.intent.chosen = *kept;
+                self.settle_settings();
+            }
             Event::End(power) => self.power = self.power.or(Some(power)),
             Event::PowerButton => self.power = self.power.or(Some(Power::Off)),
             Event::Arrival(Arrival::Block) => self.disk.look(&self.sender),
@@ -205,10 +208,14 @@ impl Supervisor {
             }
             Event::Beat(number, beat) => {
                 if self.service.beat(number, Instant::now()) {
-                    let changes = |beat: &Beat| beat.network_changes;
+                    let changes = |beat: &Beat| (beat.network_changes, beat.role_changes);
                     // One that starts has written nothing yet.
-                    if changes(&beat) > self.beat.as_ref().map_or(0, changes) {
+                    let (network, role) = self.beat.as_ref().map_or((0, 0), changes);
+                    if beat.network_changes > network {
                         kept_network::look(self.sender.clone());
+                    }
+                    if beat.role_changes > role {
+                        kept_role::look(self.sender.clone());
                     }
                     self.beat = Some(beat);
                 }
@@ -266,9 +273,9 @@ impl Supervisor {
             }
             return;
         };
-        let role = findings.settings.role;
+        let role = self.intent.role_by(findings);
         let addressing = self.intent.addressing(&findings.settings);
-        let this = LastStart::of(&findings.settings, addressing);
+        let this = LastStart::of(role, &findings.settings, addressing);
         // The state disk may say otherwise yet, and what is chosen may be another machine's by then.
         if self.disk.check().is_some() || addressing.is_harmless() {
             let (hostname, addressing) = (findings.settings.hostname.clone(), addressing.clone());
@@ -358,6 +365,7 @@ impl Supervisor {
             self.intent.last = mounted.last;
             self.intent.given = mounted.given;
             self.intent.network = mounted.network;
+            self.intent.chosen = mounted.role;
             self.settle_settings();
         }
         if self.disk.is_to_be_looked_for_again() {
@@ -393,7 +401,8 @@ impl Supervisor {
         // Before the service answers and DHCP had its time, checks fail that will pass a moment later.
         let calm = !self.machine.addresses.is_empty() || self.calm_at.is_some_and(|at| Instant::now() >= at);
         if let (Some(beat), Some(findings), true) = (&self.beat, self.intent.findings(), calm) {
-            self.display.show(&self.machine, findings.settings.role, beat);
+            self.display
+                .show(&self.machine, self.intent.role_by(findings), beat);
         }
     }
 }

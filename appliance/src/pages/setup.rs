@@ -32,6 +32,13 @@ const NETWORK: [(&str, &str, &str); 8] = [
     ("vlan", "VLAN", "none"),
 ];
 
+/// What each role is, to whoever chooses one.
+const ROLES: [(Role, &str); 3] = [
+    (Role::Node, "node: works in one cloud, for its server"),
+    (Role::Server, "server: sees and steers all nodes"),
+    (Role::Sp, "sp: a service provider's gateway"),
+];
+
 pub(super) async fn page(State(pages): State<Arc<Pages>>) -> Response {
     match pages.context.setup_code() {
         Some(_) => show(&pages, None, StatusCode::OK, &html! {}),
@@ -53,6 +60,11 @@ fn show(pages: &Pages, sent: Option<&Form>, status: StatusCode, alert: &Markup) 
         None => proposed(name).unwrap_or_default(),
     };
     let host = machine.hostname.to_string();
+    let is_open = pages.context.role_is_open();
+    let chosen = match sent("role") {
+        role if role.is_empty() => pages.context.role().to_string(),
+        role => role,
+    };
     let content = html! {
         p {
             "This connector has no administrator yet. Compare the certificate's fingerprint at the foot of this page with what \
@@ -78,6 +90,20 @@ fn show(pages: &Pages, sent: Option<&Form>, status: StatusCode, alert: &Markup) 
                 }
                 label { "The same again" input name="again" type="password" autocomplete="new-password" required; }
             }
+            @if is_open {
+                fieldset {
+                    legend { "Role" }
+                    label {
+                        "This connector is a"
+                        select name="role" {
+                            @for (role, words) in ROLES {
+                                option value=(role) selected[chosen == role.as_str()] { (words) }
+                            }
+                        }
+                        small { "It stays that until a factory reset. With another role than " (pages.context.role()) " it starts again." }
+                    }
+                }
+            }
             fieldset {
                 legend { "Time" }
                 label {
@@ -98,10 +124,13 @@ fn show(pages: &Pages, sent: Option<&Form>, status: StatusCode, alert: &Markup) 
                     }
                 }
             }
-            @if pages.context.role() != Role::Server {
+            @if is_open || pages.context.role() != Role::Server {
                 fieldset {
                     legend { "Server" }
-                    p { "Leave the code empty to enrol the node later." }
+                    p {
+                        @if is_open { "For a node or sp; a server has none. " }
+                        "Leave the code empty to enrol the node later."
+                    }
                     label { "Name or address" input name="server" value=(sent("server")) placeholder="server.example:443"; }
                     label {
                         "Enrolment code"
@@ -119,12 +148,19 @@ fn show(pages: &Pages, sent: Option<&Form>, status: StatusCode, alert: &Markup) 
 }
 
 /// What the API is asked for, or what is wrong with the form.
-fn wish(form: &Form, role: Role) -> Result<Value, &'static str> {
+fn wish(form: &Form, own: Role) -> Result<Value, &'static str> {
+    let role = match form.filled("role") {
+        Some(role) => role.parse().map_err(|_| "There is no such role.")?,
+        None => own,
+    };
     if form.exact("password") != form.exact("again") {
         return Err("The two passwords differ.");
     }
     let administrator = json!({ "name": form.text("name"), "password": form.exact("password") });
     let mut wish = json!({ "code": form.text("code"), "administrator": administrator });
+    if form.filled("role").is_some() {
+        wish["role"] = json!(role);
+    }
     if let Some(servers) = form.filled("ntp") {
         let servers: Vec<_> = servers
             .split([' ', ',', '\n', '\r', '\t'])
@@ -139,7 +175,10 @@ fn wish(form: &Form, role: Role) -> Result<Value, &'static str> {
     match asked {
         // The server and the cloud can be what the properties propose.
         [_, None, _] => {}
-        [Some(server), Some(code), Some(cloud)] if role != Role::Server => {
+        _ if role == Role::Server => {
+            return Err("A server is enrolled nowhere: leave the enrolment code empty.");
+        }
+        [Some(server), Some(code), Some(cloud)] => {
             wish["enrolment"] = json!({ "server": server, "code": code, "cloud": cloud });
             if let Some(name) = form.filled("node") {
                 wish["enrolment"]["name"] = json!(name);
@@ -208,8 +247,24 @@ pub(super) async fn send(
         return Ok(show(&pages, Some(&form), answer.status, &alert(&reason(&answer))));
     }
     let session = log_in(&pages, peer, form.text("name"), form.exact("password")).await?;
+    let restarts = form
+        .filled("role")
+        .filter(|role| *role != pages.context.role().as_str());
+    let next = |place: &str| match restarts {
+        Some(role) => starting_again(&pages, role, place),
+        None => done(place),
+    };
     Ok(match session {
-        Ok(token) => (AppendHeaders([keep(&pages, &token)]), done("/")).into_response(),
-        Err(_) => done("/login"),
+        Ok(token) => (AppendHeaders([keep(&pages, &token)]), next("/")).into_response(),
+        Err(_) => next("/login"),
     })
+}
+
+/// The connector is set up, and can't be reached for a moment.
+fn starting_again(pages: &Pages, role: &str, next: &str) -> Response {
+    let content = html! {
+        p { "The connector starts again as " strong { (role) } ", which takes some seconds." }
+        p { a href=(next) { "Go on" } }
+    };
+    Layout::open(pages, "Set up").page(&content)
 }

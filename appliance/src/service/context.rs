@@ -53,6 +53,8 @@ pub struct Context {
     findings: Vec<Check>,
     /// How often it wrote the machine's network settings.
     network_changes: AtomicU64,
+    /// Likewise its role.
+    role_changes: AtomicU64,
     /// How the database was when it was last looked at.
     database: Mutex<Option<Check>>,
     machine: Option<PathBuf>,
@@ -117,6 +119,7 @@ impl Context {
             boots,
             findings,
             network_changes: AtomicU64::new(0),
+            role_changes: AtomicU64::new(0),
             database: Mutex::default(),
             machine,
             connections: Arc::default(),
@@ -241,6 +244,11 @@ impl Context {
         self.machine.is_some()
     }
 
+    /// Whether whoever sets it up chooses its role.
+    pub fn role_is_open(&self) -> bool {
+        self.store.is_some() && self.machine().role_is_open
+    }
+
     /// The state directory, where one is in use.
     pub fn state_directory(&self) -> Option<&Path> {
         self.store.as_ref().map(Store::root)
@@ -349,6 +357,7 @@ impl Context {
             setup_code: self.setup_code(),
             notice: self.notice(),
             network_changes: self.network_changes.load(Ordering::Relaxed),
+            role_changes: self.role_changes.load(Ordering::Relaxed),
             checks,
         }
     }
@@ -383,6 +392,11 @@ impl Context {
     /// Tells PID 1, with the next sign of life, to go by what `network.json` says now.
     pub fn network_changed(&self) {
         self.network_changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells PID 1, likewise, that the role may be another by now: it starts the service again if it is.
+    pub fn role_chosen(&self) {
+        self.role_changes.fetch_add(1, Ordering::Relaxed);
     }
 
     fn clock_check(&self) -> Check {

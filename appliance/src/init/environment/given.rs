@@ -69,7 +69,7 @@ mod tests {
             "another.product.password" => Some("secret"),
             _ => None,
         });
-        assert!(problems.is_empty() && settings.role == Role::Server);
+        assert!(problems.is_empty() && settings.role == Some(Role::Server));
         let kept = serde_json::to_string(&given).unwrap();
         assert_eq!(kept, r#"{"ip":"192.0.2.5/24","role":"server"}"#);
         let read: Given = serde_json::from_str(&kept).unwrap();

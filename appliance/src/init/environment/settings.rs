@@ -12,8 +12,8 @@ use crate::timekeeping::NTP_PORT;
 /// What the machine is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// `role`.
-    pub role: Role,
+    /// `role`; none leaves it to whoever sets the machine up.
+    pub role: Option<Role>,
     /// `hostname`; none makes one from the hardware address.
     pub hostname: Option<Hostname>,
     /// How it is reached.
@@ -33,7 +33,7 @@ impl Settings {
         let property = |key: &str| property(key).map(Into::into);
         let mut reader = Reader::new(&property);
         let settings = Self {
-            role: reader.parsed("role").unwrap_or_default(),
+            role: reader.parsed("role"),
             hostname: reader.parsed("hostname"),
             addressing: Addressing::read(&mut reader),
             proposal: Proposal::read(&mut reader),
@@ -69,7 +69,7 @@ mod tests {
             ("syslog", "tcp://collector.example"),
         ]);
         assert_eq!(problems, Vec::<String>::new());
-        assert_eq!(settings.role, Role::Sp);
+        assert_eq!(settings.role, Some(Role::Sp));
         let address = settings.addressing.ipv4.unwrap();
         assert_eq!((address.cidr.prefix, address.gateway.is_some()), (24, true));
         assert_eq!(settings.addressing.name_servers.len(), 2);

@@ -77,6 +77,7 @@ mod tests {
             setup_code: Some("0123-4567-89AB".to_owned()),
             notice: None,
             network_changes: 0,
+            role_changes: 0,
             checks: Vec::new(),
         };
         let checks = [Check::fail("state-disk", "there is none", "Attach it.")];

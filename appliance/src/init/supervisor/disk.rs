@@ -141,6 +141,7 @@ mod tests {
             last: None,
             given: None,
             network: crate::init::kept_network::Kept::default(),
+            role: crate::init::kept_role::Kept::default(),
             check: Check::pass(crate::check::STATE_DISK, "vdb is mounted"),
         }));
         assert!(disk.found(late).is_some() && disk.is_mounted());

@@ -4,6 +4,7 @@
 use crate::addressing::Addressing;
 use crate::init::environment::{Findings, Given, Settings};
 use crate::init::kept_network::Kept;
+use crate::init::kept_role;
 use crate::init::last_start::LastStart;
 use crate::role::Role;
 
@@ -17,6 +18,8 @@ pub(super) struct Intent {
     pub(super) given: Option<Given>,
     /// How it is reached, where that was set on the machine itself.
     pub(super) network: Kept,
+    /// The role that was chosen when it was set up.
+    pub(super) chosen: kept_role::Kept,
 }
 
 /// How far reading the environment has come.
@@ -37,13 +40,29 @@ impl Intent {
         }
     }
 
-    /// What the service is to be: what the environment says. Until that is read it is what it was last time, which is nearly
+    /// What the service is to be. Until the environment is read the one that was read before stands for it, which is nearly
     /// always right and saves a good part of a start; until then it is not ready.
     pub(super) fn role(&self) -> Option<Role> {
-        match self.findings() {
-            Some(findings) => Some(findings.settings.role),
-            None => self.last.as_ref().map(|last| last.role),
+        if let Some(findings) = self.findings() {
+            return Some(self.role_by(findings));
         }
+        let last = self.last.as_ref()?;
+        let named = self.given.as_ref().and_then(|given| given.settings().role);
+        Some(named.or(self.chosen.role).unwrap_or(last.role))
+    }
+
+    /// Likewise, by an environment that was read: what a property names, or else what was chosen.
+    pub(super) fn role_by(&self, findings: &Findings) -> Role {
+        // Where nobody can tell any more what was chosen, it stays what it was.
+        let last = self.last.as_ref().filter(|_| self.chosen.is_lost());
+        let chosen = self.chosen.role.or(last.map(|last| last.role));
+        findings.settings.role.or(chosen).unwrap_or_default()
+    }
+
+    /// Whether no property names the role.
+    pub(super) fn is_role_open(&self) -> bool {
+        self.findings()
+            .is_some_and(|findings| findings.settings.role.is_none())
     }
 
     /// How the machine is reached: as was set on it, or as the properties say.
@@ -74,5 +93,93 @@ impl Intent {
         }
         self.given = Some(given.clone());
         Some(given)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addressing::Addressing;
+    use crate::check::{Check, ENVIRONMENT, ROLE};
+
+    fn settings(role: Option<Role>) -> Settings {
+        Settings {
+            role,
+            ..Settings::default()
+        }
+    }
+
+    fn read(named: Option<Role>) -> Environment {
+        Environment::Known(Box::new(Findings {
+            settings: settings(named),
+            check: Check::pass(ENVIRONMENT, "read"),
+            given: None,
+        }))
+    }
+
+    fn last(role: Role) -> Option<LastStart> {
+        Some(LastStart::of(role, &settings(None), &Addressing::default()))
+    }
+
+    fn chosen(role: Role) -> kept_role::Kept {
+        kept_role::Kept {
+            role: Some(role),
+            check: None,
+        }
+    }
+
+    #[test]
+    fn a_property_wins_over_what_was_chosen_and_that_over_the_default() {
+        let mut intent = Intent {
+            environment: read(None),
+            ..Intent::default()
+        };
+        assert_eq!((intent.role(), intent.is_role_open()), (Some(Role::Node), true));
+        intent.chosen = chosen(Role::Server);
+        assert_eq!((intent.role(), intent.is_role_open()), (Some(Role::Server), true));
+        intent.environment = read(Some(Role::Sp));
+        assert_eq!((intent.role(), intent.is_role_open()), (Some(Role::Sp), false));
+    }
+
+    #[test]
+    fn a_role_that_was_chosen_holds_before_the_environment_is_read_unless_a_property_named_another() {
+        let given = |text: &str| serde_json::from_str::<Given>(text).ok();
+        let mut intent = Intent {
+            chosen: chosen(Role::Server),
+            ..Intent::default()
+        };
+        assert_eq!(
+            (intent.role(), intent.is_role_open()),
+            (None, false),
+            "a first start waits"
+        );
+        // The choice was kept, and the machine cut off before the service started with it.
+        intent.last = last(Role::Node);
+        assert_eq!(intent.role(), Some(Role::Server));
+        intent.given = given(r#"{"role":""}"#);
+        assert_eq!(intent.role(), Some(Role::Server));
+        intent.given = given(r#"{"role":"sp"}"#);
+        assert_eq!(intent.role(), Some(Role::Sp));
+    }
+
+    #[test]
+    fn where_the_choice_is_lost_the_machine_stays_what_it_was() {
+        let lost = kept_role::Kept {
+            role: None,
+            check: Some(Check::fail(ROLE, "damaged", "")),
+        };
+        let mut intent = Intent {
+            environment: read(None),
+            last: last(Role::Server),
+            chosen: lost,
+            ..Intent::default()
+        };
+        assert_eq!(intent.role(), Some(Role::Server));
+        intent.chosen = kept_role::Kept::default();
+        assert_eq!(
+            intent.role(),
+            Some(Role::Node),
+            "it was a property's, and that is gone"
+        );
     }
 }

@@ -17,6 +17,8 @@ impl Supervisor {
         checks.extend(self.disk.check().cloned());
         checks.extend(network.map(Network::check).or(self.network_failure.clone()));
         checks.extend(self.intent.network.check.clone());
+        let chosen = self.intent.chosen.check.clone();
+        checks.extend(chosen.filter(|_| self.intent.is_role_open()));
         let (mut name_servers, mut ntp_servers) = (Vec::new(), Vec::new());
         let (mut proposal, mut syslog) = (Proposal::default(), None);
         if let Some(findings) = self.intent.findings() {
@@ -54,6 +56,7 @@ impl Supervisor {
             name_servers,
             ntp_servers,
             syslog,
+            role_is_open: self.disk.is_mounted() && self.intent.is_role_open(),
             proposal,
             own_clock: true,
             state: self.disk.state().clone(),
