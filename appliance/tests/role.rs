@@ -3,6 +3,8 @@
 
 #[path = "connector/connector.rs"]
 mod connector;
+#[path = "connector/people.rs"]
+mod people;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
+use people::{Person, Service};
 use serde_json::{Value, json};
 
 const SETUP: &str = "/api/v1/setup";
@@ -223,4 +226,32 @@ async fn the_wizard_lets_people_choose_where_there_is_a_choice() {
         "{status} {text}"
     );
     assert_eq!(open.chosen(), Some(Role::Server));
+}
+
+#[test]
+fn the_command_line_asks_for_a_role_and_tells_why_it_is_not_to_be_had() {
+    let (service, person) = (Service::start("sp"), Person::new());
+    let (code, password) = (person.file("code", &service.code), person.file("pw", PASSWORD));
+    let set_up = |role: &str| {
+        person.call(
+            &[
+                "setup",
+                &service.address,
+                "--fingerprint",
+                &service.fingerprint,
+                "--role",
+                role,
+            ],
+            &[("--code-file", &code), ("--password-file", &password)],
+        )
+    };
+    let refused = set_up("server");
+    assert!(
+        refused.status == 1 && refused.err.contains("the role is sp"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(set_up("king").status, 2);
+    let done = set_up("sp");
+    assert_eq!(done.status, 0, "{}", done.err);
 }

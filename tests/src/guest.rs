@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::artefacts;
+use crate::segment::End;
 use crate::web::{self, Answer};
 
 /// Emulated machines on shared cores: a boot takes 20 to 60 seconds, now and then far more.
@@ -34,9 +35,21 @@ impl Guest {
 
     /// Starts a package, with more arguments for `ova run`.
     pub fn start_package<S: AsRef<OsStr>>(package: &Path, arguments: &[S]) -> Self {
+        Self::start_by(artefacts::ova(), package, arguments)
+    }
+
+    /// Starts the package that `make` built, its first adapter at one end of a segment, and the one with the forwarded port after
+    /// that.
+    pub fn start_on<S: AsRef<OsStr>>(end: &End, arguments: &[S]) -> Self {
+        let mut ova = artefacts::ova();
+        ova.env("PATH", end.path());
+        Self::start_by(ova, &artefacts::package(), arguments)
+    }
+
+    fn start_by<S: AsRef<OsStr>>(mut ova: Command, package: &Path, arguments: &[S]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = web::free_port();
-        let mut run = artefacts::ova()
+        let mut run = ova
             .args([
                 "--json",
                 "run",
@@ -137,6 +150,16 @@ impl Guest {
     /// The fingerprint of the certificate that the service shows, by openssl.
     pub fn fingerprint(&self) -> String {
         web::fingerprint(self.port)
+    }
+
+    /// The code that the console shows to whoever sets it up, as soon as it can be reached.
+    pub fn setup_code(&self) -> String {
+        const CODE: &str = "vcc: set-up code=";
+        self.wait_console(CODE, 1);
+        self.wait_console("vcc: ready", 1);
+        let console = self.console();
+        let code = console.split(CODE).nth(1).unwrap();
+        code.split_whitespace().next().unwrap().to_owned()
     }
 
     /// QEMU's monitor; one connection at a time.

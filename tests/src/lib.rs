@@ -25,5 +25,6 @@ pub mod measure;
 pub mod reading;
 pub mod recipe;
 pub mod rsyslog;
+pub mod segment;
 pub mod verdict;
 pub mod web;

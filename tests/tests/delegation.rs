@@ -47,10 +47,7 @@ impl Server {
 
     /// Takes an appliance in that was just started; gives the node's id.
     fn enrol(&self, guest: &Guest, cloud: &str) -> String {
-        guest.wait_console("vcc: set-up code=", 1);
-        guest.wait_console("vcc: ready", 1);
-        let console = guest.console();
-        let code = console.split("set-up code=").nth(1).unwrap();
+        let code = guest.setup_code();
         let made = self
             .0
             .post("/api/v1/enrolment-codes", &json!({ "minutes": 60 }))
@@ -58,11 +55,7 @@ impl Server {
         let enrolment = json!({
             "server": format!("{HOST}:{}", self.0.address.port()), "code": made["code"], "cloud": cloud, "name": cloud,
         });
-        let token = set_up(
-            &guest.origin(),
-            code.split_whitespace().next().unwrap(),
-            Some(enrolment),
-        );
+        let token = set_up(&guest.origin(), &code, Some(enrolment));
         let own = web::ask(&guest.origin(), "/api/v1/enrolment", &token, "GET", &[], None).unwrap();
         let own = own.json();
         let id = own["node"].as_str().unwrap().to_owned();

@@ -4,8 +4,9 @@
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 
+use e2e::artefacts;
 use e2e::guest::{Guest, kept_disks};
-use e2e::{artefacts, web};
+use e2e::web::{self, Answer};
 use serde_json::json;
 
 const RESET: &str = "/api/v1/administrator-reset";
@@ -53,7 +54,12 @@ fn the_menu_sets_the_network_without_a_restart_and_takes_the_appliance_back_to_i
     let code = code(&guest, "set-up code=");
     let with = |code: &str, password: &str| json!({ "code": code, "administrator": { "name": "root", "password": password } });
     let post = |path: &str, body| web::post(&guest.origin(), path, "", &body).unwrap().status;
-    assert_eq!(post("/api/v1/setup", with(&code, "the first password")), 201);
+    let mut setup = with(&code, "the first password");
+    setup["role"] = json!("server");
+    assert_eq!(post("/api/v1/setup", setup), 201);
+    let has_role =
+        |role: &'static str| move |answer: &Answer| answer.status == 200 && answer.json()["role"] == role;
+    guest.wait_for("/api/v1/about", has_role("server"));
 
     // Noise, half characters and more than a line may hold are nobody's wish.
     person.send(b"\x00\xff\xc3\x1b[A678");
@@ -109,9 +115,7 @@ fn the_menu_sets_the_network_without_a_restart_and_takes_the_appliance_back_to_i
     let ready = guest.console().matches("ready address=10.0.2.15 ").count();
     person.types(&["6", "RESET"], "factory reset: the state is removed");
     guest.wait_console("ready address=10.0.2.15 ", ready + 1);
-    let after = guest
-        .wait_for("/api/v1/about", |answer| answer.status == 200)
-        .json();
+    let after = guest.wait_for("/api/v1/about", has_role("node")).json();
     assert_eq!(after["boots"], 1);
     assert_ne!(after["instance_id"], before["instance_id"]);
     assert_ne!(after["fingerprint"], before["fingerprint"]);

@@ -11,6 +11,7 @@
 mod disk;
 mod intent;
 mod report;
+mod settlement;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -26,15 +27,11 @@ use super::display::Display;
 use super::environment::{self, Findings, Settings};
 use super::event::Event;
 use super::journal::Journal;
-use super::last_start::LastStart;
 use super::network::Network;
 use super::power::{Buttons, Power};
-use super::state::{self, Search};
 use super::watchdog::Watchdogs;
 use super::{display, kept_network, kept_role, reaper, shutdown};
-use crate::addressing::Addressing;
 use crate::check::{self, Check, NETWORK};
-use crate::hostname::Hostname;
 use crate::log;
 use crate::machine::{self, Beat, Machine};
 use crate::product::Product;
@@ -48,8 +45,6 @@ const AT_ONCE: usize = 256;
 const FEED: Duration = Duration::from_secs(5);
 /// How long drivers may take before the environment is looked for all the same.
 const DRIVERS: Duration = Duration::from_secs(60);
-/// How long an address may take before its lack is news.
-const ADDRESS_WAIT: Duration = Duration::from_secs(5);
 
 /// All that PID 1 knows.
 pub struct Supervisor {
@@ -179,8 +174,11 @@ impl Supervisor {
                 self.settle_settings();
             }
             Event::Role(kept) => {
+                let is_other = kept.role != self.intent.chosen.role;
                 self.intent.chosen = *kept;
-                self.settle_settings();
+                if is_other {
+                    self.settle_settings();
+                }
             }
             Event::End(power) => self.power = self.power.or(Some(power)),
             Event::PowerButton => self.power = self.power.or(Some(Power::Off)),
@@ -208,19 +206,23 @@ impl Supervisor {
             }
             Event::Beat(number, beat) => {
                 if self.service.beat(number, Instant::now()) {
-                    let changes = |beat: &Beat| (beat.network_changes, beat.role_changes);
-                    // One that starts has written nothing yet.
-                    let (network, role) = self.beat.as_ref().map_or((0, 0), changes);
-                    if beat.network_changes > network {
-                        kept_network::look(self.sender.clone());
-                    }
-                    if beat.role_changes > role {
-                        kept_role::look(self.sender.clone());
-                    }
-                    self.beat = Some(beat);
+                    self.hear(beat);
                 }
             }
         }
+    }
+
+    fn hear(&mut self, beat: Beat) {
+        let changes = |beat: &Beat| (beat.network_changes, beat.role_changes);
+        // One that starts has written nothing yet.
+        let (network, role) = self.beat.as_ref().map_or((0, 0), changes);
+        if beat.network_changes > network {
+            kept_network::look(self.sender.clone());
+        }
+        if beat.role_changes > role {
+            kept_role::look(self.sender.clone());
+        }
+        self.beat = Some(beat);
     }
 
     fn proceed(&mut self, now: Instant) {
@@ -264,56 +266,6 @@ impl Supervisor {
         self.intent.role()
     }
 
-    /// Goes by what is known now, the last start's or the environment's: a service that plays another role starts again.
-    fn settle_settings(&mut self) {
-        self.intent.fall_back();
-        let Some(findings) = self.intent.findings() else {
-            if let (Some(last), Some(network)) = (self.intent.presumed_dhcp(), &mut self.network) {
-                network.presume_dhcp(last.hostname.clone());
-            }
-            return;
-        };
-        let role = self.intent.role_by(findings);
-        let addressing = self.intent.addressing(&findings.settings);
-        let this = LastStart::of(role, &findings.settings, addressing);
-        // The state disk may say otherwise yet, and what is chosen may be another machine's by then.
-        if self.disk.check().is_some() || addressing.is_harmless() {
-            let (hostname, addressing) = (findings.settings.hostname.clone(), addressing.clone());
-            self.apply_network(hostname, &addressing);
-        }
-        if self.service.role().is_some_and(|played| played != role) {
-            log::info(format_args!(
-                "the role is {role}; the service starts again with it"
-            ));
-            self.restart_service();
-        }
-        if self.disk.is_mounted() && self.intent.last.as_ref() != Some(&this) {
-            this.clone().remember();
-            self.intent.last = Some(this);
-        }
-        if self.disk.is_mounted()
-            && let Some(given) = self.intent.newly_given()
-        {
-            given.remember(Path::new(state::MOUNT_POINT));
-        }
-    }
-
-    fn apply_network(&mut self, hostname: Option<Hostname>, addressing: &Addressing) {
-        let hostname = match &mut self.network {
-            Some(network) => network.configure(hostname, addressing),
-            None => hostname.unwrap_or_default(),
-        };
-        if let Err(error) = rustix::system::sethostname(hostname.as_str().as_bytes()) {
-            log::warn(format_args!("the kernel refuses the host name: {error}"));
-        }
-        self.machine.hostname = hostname;
-    }
-
-    fn restart_service(&mut self) {
-        self.service.signal(Signal::TERM);
-        self.beat = None;
-    }
-
     fn look_at_all(&mut self) {
         self.watchdogs.look();
         self.buttons.look(&self.sender);
@@ -346,34 +298,8 @@ impl Supervisor {
         }
     }
 
-    fn configure(&mut self, findings: Box<Findings>) {
-        self.intent.environment = Environment::Known(findings);
-        self.calm_at = Some(Instant::now() + ADDRESS_WAIT);
-        self.settle_settings();
-    }
-
-    fn found(&mut self, search: Search) {
-        let late = self.service.is_running();
-        if let Some(mounted) = self.disk.found(search) {
-            if let Some(journal) = &self.journal {
-                journal.mounted(Path::new(state::MOUNT_POINT));
-            }
-            if late {
-                log::info("the state disk came late; the service starts again with it");
-                self.restart_service();
-            }
-            self.intent.last = mounted.last;
-            self.intent.given = mounted.given;
-            self.intent.network = mounted.network;
-            self.intent.chosen = mounted.role;
-            self.settle_settings();
-        }
-        if self.disk.is_to_be_looked_for_again() {
-            self.disk.look(&self.sender);
-        }
-    }
-
     fn reap(&mut self) {
+        let ran = self.service.is_running();
         for ended in reaper::reap() {
             let now = Instant::now();
             if self.service.ended(&ended, now) {
@@ -383,8 +309,12 @@ impl Supervisor {
                     ended.cause()
                 ));
             }
-            if !self.service.is_running() {
-                self.beat = None;
+        }
+        if ran && !self.service.is_running() {
+            self.beat = None;
+            // It may have had no time to tell of a role that was chosen.
+            if self.disk.is_mounted() {
+                kept_role::look(self.sender.clone());
             }
         }
     }
