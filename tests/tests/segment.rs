@@ -69,7 +69,9 @@ impl Connector {
 
     fn ask(&self, method: &str, path: &str, fields: &[&str], body: Option<&Value>) -> web::Answer {
         let answer = web::ask(&self.guest.origin(), path, &self.token, method, fields, body);
-        let answer = answer.unwrap_or_else(|| panic!("{path}: no answer\n{}", self.guest.console()));
+        let answer = answer
+            .ok_or_else(|| format!("{path}: no answer\n{}", self.guest.console()))
+            .unwrap();
         assert!(answer.status < 300, "{method} {path}: {answer:?}");
         answer
     }
