@@ -66,7 +66,7 @@ fn the_menu_sets_the_network_without_a_restart_and_takes_the_appliance_back_to_i
     person.send(&vec![b'9'; 3000]);
     person.types(&[""], "Factory reset");
     person.types(&["4", "yes"], "Code: ");
-    person.guest.wait_console("POST /api/v1/administrator-reset", 1);
+    person.guest.wait_console("vcc reset-password HOST", 1);
     let code = self::code(&guest, "Code: ");
     assert_eq!(post(RESET, with(&code, "the second password")), 200);
     assert_eq!(post(RESET, with(&code, "a third password")), 401);

@@ -136,8 +136,7 @@ impl Rescue {
                 log::info("console action=reset-administrator");
                 format!(
                     "Code: {code}\nIt is good once, for an hour, and until the machine restarts:\n\
-                     POST /api/v1/administrator-reset\n\
-                     {{\"code\": \"{code}\", \"administrator\": {{\"name\": \"...\", \"password\": \"...\"}}}}"
+                     vcc reset-password HOST --name NAME, or the page /reset in a browser"
                 )
             }
             Err(error) => error.chain().to_string(),
@@ -155,7 +154,7 @@ impl Rescue {
         };
         format!(
             "An administrator of the provider fetches it, made at that moment and without secrets:\n\
-             https://{host}/api/v1/support-bundle"
+             https://{host}/support-bundle, or vcc support-bundle"
         )
     }
 
@@ -253,9 +252,6 @@ mod tests {
     fn the_bundles_address_is_one_that_a_browser_takes() {
         let (_folder, rescue, _received) = example(true);
         let words = rescue.perform(Action::ShowSupport);
-        assert!(
-            words.contains("https://[2001:db8::5]/api/v1/support-bundle"),
-            "{words}"
-        );
+        assert!(words.contains("https://[2001:db8::5]/support-bundle"), "{words}");
     }
 }
