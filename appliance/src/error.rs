@@ -62,6 +62,12 @@ pub enum Kind {
     Unknown,
     /// It has changed since it was read.
     Changed,
+    /// Bytes don't go on where the last ones ended.
+    Offset,
+    /// Not all of it is there yet.
+    Incomplete,
+    /// It is not what its digest says.
+    Mismatch,
     /// Another connector can't be reached, or not be talked to.
     Unreachable,
     /// Another connector is not the one that was meant.
@@ -95,6 +101,9 @@ impl Kind {
             Self::Taken => "vcc.taken",
             Self::Unknown => "vcc.unknown",
             Self::Changed => "vcc.changed",
+            Self::Offset => "vcc.offset",
+            Self::Incomplete => "vcc.incomplete",
+            Self::Mismatch => "vcc.mismatch",
             Self::Unreachable => "vcc.unreachable",
             Self::Stranger => "vcc.stranger",
             Self::Refused => "vcc.refused",

@@ -38,7 +38,8 @@
 //! | [`timekeeping`] | whether that is right, and setting it where it is the machine's own |
 //! | [`syslog`] | the log, forwarded to a syslog server |
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
-//! | [`backup`] | all of that in one file, and back |
+//! | [`blob`] | large files by what is in them, kept for each owner; those that are being received |
+//! | [`backup`] | all of that but large files in one file, and back |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
 //! | [`role`] | what a connector is for, and where an appliance keeps what was chosen |
 //! | [`check`], [`hostname`] | words that all of them use |
@@ -52,6 +53,7 @@ pub mod api;
 pub mod audit;
 pub mod authority;
 pub mod backup;
+pub mod blob;
 pub mod check;
 pub mod client;
 pub mod clock;

@@ -9,17 +9,19 @@
 //! DIR/properties.json                 what an appliance was given when that could last be read, by PID 1
 //! DIR/identity/{instance-id,key.pem,cert.pem}
 //! DIR/logs/                           an appliance's log, by PID 1
+//! DIR/blobs/OWNER/ab/DIGEST           large files, by what is in them
+//! DIR/quarantine/OWNER/ID/            large files that are being received
 //! DIR/replaced-TIME/                  what a restore replaced
 //! ```
 //!
 //! Whoever brings the directory up counts the boot: PID 1 in an appliance, where a service that died is not a new
 //! boot, and the service itself everywhere else.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, StatVfsMountFlags, flock, statvfs};
+use rustix::fs::{FlockOperation, StatVfs, StatVfsMountFlags, flock, fstatvfs, statvfs};
 
 use crate::check::{Check, STATE_DISK};
 use crate::error::{Error, Kind, Result};
@@ -162,12 +164,25 @@ impl Space {
     /// [`Kind::Io`].
     pub fn of(path: &Path) -> Result<Self> {
         let found = statvfs(path).map_err(|e| Error::file(path, "look at the space left", e.into()))?;
-        Ok(Self {
-            total: found.f_blocks.saturating_mul(found.f_frsize),
-            available: found.f_bavail.saturating_mul(found.f_frsize),
-            files: (found.f_files > 0).then_some(found.f_favail),
-            read_only: found.f_flag.contains(StatVfsMountFlags::RDONLY),
-        })
+        Ok(Self::from(found))
+    }
+
+    /// Asks the file system that an open file is on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn around(file: impl AsFd) -> std::io::Result<Self> {
+        Ok(Self::from(fstatvfs(file)?))
+    }
+
+    /// Whether so many bytes more leave the database what it needs: a large file may not fill a disk that others live on.
+    pub fn takes(&self, bytes: u64) -> bool {
+        let rest = self.available.checked_sub(bytes);
+        rest.is_some_and(|rest| rest >= self.least().saturating_mul(2))
+    }
+
+    fn least(&self) -> u64 {
+        LEAST_SPACE.max(self.total / 100)
     }
 
     /// What this means for readiness.
@@ -179,8 +194,7 @@ impl Space {
                 "Check the disk and the host's storage, then restart; restore a backup if it stays so.",
             );
         }
-        let least = LEAST_SPACE.max(self.total / 100);
-        if self.available < least || self.files == Some(0) {
+        if self.available < self.least() || self.files == Some(0) {
             let left = mebibytes(self.available);
             return Check::fail(
                 STATE_DISK,
@@ -192,6 +206,17 @@ impl Space {
             );
         }
         Check::pass(STATE_DISK, format!("{} free", mebibytes(self.available)))
+    }
+}
+
+impl From<StatVfs> for Space {
+    fn from(found: StatVfs) -> Self {
+        Self {
+            total: found.f_blocks.saturating_mul(found.f_frsize),
+            available: found.f_bavail.saturating_mul(found.f_frsize),
+            files: (found.f_files > 0).then_some(found.f_favail),
+            read_only: found.f_flag.contains(StatVfsMountFlags::RDONLY),
+        }
     }
 }
 
@@ -298,5 +323,13 @@ mod tests {
             assert_eq!(space.check().status, Outcome::Fail, "{space:?}");
         }
         assert!(below_a_hundredth.check().reason.contains("full"));
+    }
+
+    #[test]
+    fn a_large_file_leaves_the_disk_twice_of_what_counts_as_full() {
+        let least = ROOMY.total / 100;
+        assert!(ROOMY.takes(ROOMY.available - 2 * least));
+        assert!(!ROOMY.takes(ROOMY.available - 2 * least + 1));
+        assert!(!ROOMY.takes(u64::MAX));
     }
 }

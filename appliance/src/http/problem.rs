@@ -112,6 +112,12 @@ problems! {
         "It was used for another request, or for one whose answer holds a secret, which is told once.";
     /// The name is in use.
     CONFLICT = CONFLICT, "conflict", "The name is in use, or the resource is", "Choose another name, or remove what uses it.";
+    /// Bytes of a file go on elsewhere than where the last ones ended.
+    OFFSET = CONFLICT, "wrong-offset", "The file goes on elsewhere", "Ask how much of it was received, and go on from there.";
+    /// Not all bytes of a file are there.
+    INCOMPLETE = CONFLICT, "incomplete", "The file is not whole yet", "Send the rest of it.";
+    /// A file is not what its digest says.
+    MISMATCH = UNPROCESSABLE_ENTITY, "digest-mismatch", "The file is not what its digest says", "Send it again.";
     /// The body is no JSON of the right shape.
     INVALID = UNPROCESSABLE_ENTITY, "invalid", "The request is not understood", "";
     /// The body is something else than JSON.
@@ -192,6 +198,9 @@ impl From<Error> for Problem {
                 Self::CONFLICT.about("What it belongs to is not there, or something else belongs to it.")
             }
             Kind::Changed => Self::PRECONDITION_FAILED,
+            Kind::Offset => Self::OFFSET.about(format!("It {}.", error.reason())),
+            Kind::Incomplete => Self::INCOMPLETE.about(format!("It {}.", error.reason())),
+            Kind::Mismatch => Self::MISMATCH.about(format!("It {}.", error.reason())),
             Kind::StateFull => Self::STATE_FULL,
             Kind::StateReadOnly | Kind::StateCorrupt | Kind::StateMissing => {
                 log::error(error.chain());
