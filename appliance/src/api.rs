@@ -43,11 +43,11 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
-use hyper::Response;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
+use hyper::{Method, Response};
 
 use crate::http::problem::Problem;
 use crate::log;
@@ -114,6 +114,11 @@ pub fn router(context: Arc<Context>) -> Router {
         .layer(from_fn(to_its_end))
         .layer(from_fn_with_state(Arc::clone(&context), finish))
         .with_state(context)
+}
+
+/// Whether a request sends a file: its body goes to its resource as it comes, however long it is. None does yet.
+pub fn takes_file(_: &Method, _: &str) -> bool {
+    false
 }
 
 /// What only a server has, or only a node.

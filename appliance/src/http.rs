@@ -9,48 +9,52 @@
 //! | sends heads without end | 431 above [`HEAD_BYTES`] or [`HEADERS`] |
 //! | sends bodies without end | 413 above [`BODY_BYTES`], never kept in memory |
 //! | announces a body and doesn't send it | counts as idle, and makes room as such |
+//! | sends a file that nobody let it send | is refused unread, and counts as idle until then |
+//! | drips a file | 408 below 30 KiB in [`Limits::pace`] |
+//! | sends or takes files over every connection | 503 above half of them: the others are for everybody else |
 //! | does not read what it asked for | closed after [`Limits::stall`] without progress |
 //! | opens connections without end | the oldest idle one makes room for each above [`Limits::connections`] |
 //! | speaks plain HTTP | TLS alert, closed |
 //!
+//! Files are the exception to the ceilings of bodies and of time: see [`upload`] and [`download`].
+//!
 //! HTTP/2 is left out on purpose: one connection's streams, resets and pings are a surface of their own, and nothing
 //! that the connector serves yet gains from it.
 
+mod answering;
 pub mod connections;
+pub mod download;
 mod leftover;
 pub mod peer;
 pub mod problem;
 pub mod requests;
+mod sending;
 mod stall;
 pub mod tls;
+pub mod upload;
 mod whole;
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use http_body_util::Limited;
 use hyper::body::Incoming;
-use hyper::header::CONTENT_LENGTH;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
-use hyper::{Request, Response};
+use hyper::service::service_fn;
+use hyper::{Method, Request};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use answering::Answering;
 use connections::{Connections, Ticket};
-use leftover::Leftover;
 use peer::Peer;
-use problem::Problem;
+use sending::Unsent;
 use stall::Stall;
 use tls::Tls;
-use whole::Whole;
 
 /// The waits and numbers that a client can use up.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +65,8 @@ pub struct Limits {
     pub head: Duration,
     /// The longest wait for a client to take what was written.
     pub stall: Duration,
+    /// The longest wait for the next [`upload::PACE_BYTES`] of a file.
+    pub pace: Duration,
     /// The most connections at once.
     pub connections: usize,
 }
@@ -71,18 +77,19 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(15),
             stall: Duration::from_secs(20),
+            pace: Duration::from_secs(30),
             connections: 256,
         }
     }
 }
 
-/// The longest a request may take to answer.
+/// The longest a request may take to answer, or to be let send a file.
 const REQUEST: Duration = Duration::from_secs(60);
 /// The largest head of a request in bytes.
 pub const HEAD_BYTES: usize = 16 << 10;
 /// The most header fields of a request.
 pub const HEADERS: usize = 64;
-/// The largest body of a request in bytes.
+/// The largest body of a request in bytes, unless it is a file.
 pub const BODY_BYTES: usize = 64 << 10;
 /// The longest that requests under way may take after the server was told to stop.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -96,6 +103,8 @@ pub struct Server {
     pub tls: Tls,
     /// What is served.
     pub router: Router,
+    /// Which requests send files: they are judged by method and path, before their bodies are read.
+    pub uploads: fn(&Method, &str) -> bool,
     /// The table of its connections.
     pub connections: Arc<Connections>,
     /// What clients can use up.
@@ -141,12 +150,19 @@ impl Server {
         let Ok(Ok(stream)) = timeout(self.limits.handshake, self.tls.accept(stream)).await else {
             return;
         };
-        let (router, peer) = (TowerToHyperService::new(self.router), Peer::of(&stream, from));
+        let (peer, unsent) = (Peer::of(&stream, from), Arc::new(Unsent::default()));
+        let answering = Answering {
+            router: TowerToHyperService::new(self.router),
+            uploads: self.uploads,
+            pace: self.limits.pace,
+            ticket,
+            unsent: Arc::clone(&unsent),
+        };
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
-            answer(&router, &ticket, request)
+            answering.answer(request)
         });
-        let stream = TokioIo::new(Stall::new(stream, self.limits.stall));
+        let stream = TokioIo::new(Stall::new(stream, self.limits.stall, unsent));
         let mut connection = std::pin::pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -171,30 +187,4 @@ fn is_the_clients(error: &std::io::Error) -> bool {
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
     )
-}
-
-async fn answer(
-    router: &TowerToHyperService<Router>,
-    ticket: &Ticket,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    let busy = Arc::new(ticket.request());
-    let length = declared_length(&request);
-    let request = request.map(|body| Whole::of(Leftover::of(body), Arc::clone(&busy)));
-    if length > BODY_BYTES as u64 {
-        return Ok(Problem::TOO_LARGE.response());
-    }
-    let request = request.map(|body| Body::new(Limited::new(body, BODY_BYTES)));
-    match timeout(REQUEST, router.call(request)).await {
-        Ok(answer) => answer,
-        Err(_) => Ok(Problem::TIMEOUT.response()),
-    }
-}
-
-/// What the request says that its body is long; hyper has checked that it is one number.
-fn declared_length(request: &Request<Incoming>) -> u64 {
-    let length = request.headers().get(CONTENT_LENGTH);
-    length
-        .and_then(|length| length.to_str().ok()?.parse().ok())
-        .unwrap_or(0)
 }

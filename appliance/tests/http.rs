@@ -396,6 +396,7 @@ const SHORT: Limits = Limits {
     handshake: Duration::from_millis(300),
     head: Duration::from_millis(300),
     stall: Duration::from_millis(300),
+    pace: Duration::from_millis(300),
     connections: 16,
 };
 

@@ -1,6 +1,7 @@
 //! The open connections: of too many, the oldest one without a request under way makes room.
 //!
-//! Refusing newcomers instead would let whoever opens the most idle connections lock everybody else out.
+//! Refusing newcomers instead would let whoever opens the most idle connections lock everybody else out. Files, which take as
+//! long as they take, go over half of the places at most.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,12 +22,16 @@ pub struct Connections {
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
+    /// How many there are at most.
+    limit: usize,
     open: BTreeMap<u64, Entry>,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
     requests: usize,
+    /// Of these, the ones that send or take files.
+    transfers: usize,
     task: Option<AbortHandle>,
 }
 
@@ -43,12 +48,14 @@ pub struct Busy {
     id: u64,
     connections: Arc<Connections>,
     has_begun: AtomicBool,
+    is_transfer: AtomicBool,
 }
 
 impl Connections {
     /// Takes one of `limit` places for a new connection; none if every place has a request under way.
     pub fn admit(self: &Arc<Self>, limit: usize) -> Option<Ticket> {
         let mut table = self.lock();
+        table.limit = limit;
         if table.open.len() >= limit {
             let Some(id) = table.oldest_idle() else {
                 self.refused.fetch_add(1, Ordering::Relaxed);
@@ -107,6 +114,18 @@ impl Connections {
 }
 
 impl Table {
+    /// Takes one of the places for files.
+    fn transfer(&mut self, id: u64) -> bool {
+        let under_way = self.open.values().filter(|entry| entry.transfers > 0).count();
+        match self.open.get_mut(&id) {
+            Some(entry) if entry.transfers > 0 || under_way < (self.limit / 2).max(1) => {
+                entry.transfers += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn oldest_idle(&self) -> Option<u64> {
         let idle = self
             .open
@@ -128,6 +147,7 @@ impl Ticket {
             id: self.id,
             connections: Arc::clone(&self.connections),
             has_begun: AtomicBool::new(false),
+            is_transfer: AtomicBool::new(false),
         }
     }
 }
@@ -136,13 +156,25 @@ impl Busy {
     /// Notes that the request is whole.
     pub fn begin(&self) {
         if !self.has_begun.swap(true, Ordering::Relaxed) {
-            self.count(|requests| requests.saturating_add(1));
+            self.change(|entry| entry.requests = entry.requests.saturating_add(1));
         }
     }
 
-    fn count(&self, change: impl Fn(usize) -> usize) {
+    /// Notes that the request may send or take a file, whether it is whole or not; no where too many do.
+    pub fn begin_transfer(&self) -> bool {
+        if !self.is_transfer.load(Ordering::Relaxed) {
+            if !self.connections.lock().transfer(self.id) {
+                return false;
+            }
+            self.is_transfer.store(true, Ordering::Relaxed);
+        }
+        self.begin();
+        true
+    }
+
+    fn change(&self, change: impl Fn(&mut Entry)) {
         if let Some(entry) = self.connections.lock().open.get_mut(&self.id) {
-            entry.requests = change(entry.requests);
+            change(entry);
         }
     }
 }
@@ -150,7 +182,10 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         if self.has_begun.load(Ordering::Relaxed) {
-            self.count(|requests| requests.saturating_sub(1));
+            self.change(|entry| entry.requests = entry.requests.saturating_sub(1));
+        }
+        if self.is_transfer.load(Ordering::Relaxed) {
+            self.change(|entry| entry.transfers = entry.transfers.saturating_sub(1));
         }
     }
 }
@@ -197,5 +232,16 @@ mod tests {
         busy.iter().for_each(Busy::begin);
         assert!(connections.admit(LIMIT).is_none());
         assert_eq!((connections.refused(), connections.open()), (1, LIMIT));
+    }
+    #[tokio::test]
+    async fn files_go_over_half_of_the_places() {
+        let connections = Arc::new(Connections::default());
+        let tickets: Vec<_> = (0..LIMIT).filter_map(|_| connections.admit(LIMIT)).collect();
+        let mut busy: Vec<_> = tickets.iter().map(Ticket::request).collect();
+        let taken: Vec<_> = busy.iter().map(Busy::begin_transfer).collect();
+        assert_eq!(taken, [true, true, false, false]);
+        assert!(busy[0].begin_transfer());
+        drop(busy.remove(0));
+        assert!(busy[1].begin_transfer() && !busy[2].begin_transfer());
     }
 }

@@ -140,6 +140,14 @@ problems! {
     /// The request's body is above the server's ceiling.
     TOO_LARGE = PAYLOAD_TOO_LARGE, "too-large", "The request's body is too large",
         "Bodies of requests are at most 65536 bytes long.";
+    /// The body, which is a file, comes too slowly.
+    TOO_SLOW = REQUEST_TIMEOUT, "too-slow", "The file comes too slowly",
+        "Of a file, 30 KiB have to come in every 30 seconds. Go on from what was received.";
+    /// Files go over all connections that are for files.
+    TOO_MANY_TRANSFERS = SERVICE_UNAVAILABLE, "too-many-transfers", "Too many send or take files at this moment",
+        "Try again when some of them have ended.";
+    /// A range begins behind the end.
+    RANGE = RANGE_NOT_SATISFIABLE, "range", "The file has no such range", "The Content-Range header field says how long it is.";
     /// The request took too long.
     TIMEOUT = SERVICE_UNAVAILABLE, "timeout", "The request took too long", "The connector is overloaded; try again later.";
     /// Something of ours failed.

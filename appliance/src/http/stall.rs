@@ -1,13 +1,16 @@
 //! A stream that fails once its peer took nothing for too long.
 
 use std::future::Future as _;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::sending::Unsent;
 
 /// Passes everything through; a write, flush or shutdown that makes no progress for `limit` fails with `TimedOut`.
 pub(super) struct Stall<S> {
@@ -15,15 +18,17 @@ pub(super) struct Stall<S> {
     limit: Duration,
     timer: Pin<Box<Sleep>>,
     waiting: bool,
+    unsent: Arc<Unsent>,
 }
 
 impl<S> Stall<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
+    pub(super) fn new(stream: S, limit: Duration, unsent: Arc<Unsent>) -> Self {
         Self {
             stream,
             limit,
             timer: Box::pin(sleep(limit)),
             waiting: false,
+            unsent,
         }
     }
 
@@ -64,8 +69,24 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stall<S> {
         self.watch(context, result)
     }
 
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.watch(context, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_flush(context);
+        if matches!(result, Poll::Ready(Ok(()))) {
+            self.unsent.is_sent();
+        }
         self.watch(context, result)
     }
 
@@ -85,7 +106,10 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_takes_nothing_ends_the_write() {
         let (_peer, stream) = tokio::io::duplex(16);
-        let error = Stall::new(stream, LIMIT).write_all(&[0; 64]).await.unwrap_err();
+        let error = Stall::new(stream, LIMIT, Arc::default())
+            .write_all(&[0; 64])
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
@@ -99,7 +123,10 @@ mod tests {
                 taken += peer.read(&mut [0; 16]).await.unwrap();
             }
         });
-        Stall::new(stream, LIMIT).write_all(&[0; 64]).await.unwrap();
+        Stall::new(stream, LIMIT, Arc::default())
+            .write_all(&[0; 64])
+            .await
+            .unwrap();
         reader.await.unwrap();
     }
 }

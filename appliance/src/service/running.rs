@@ -37,6 +37,7 @@ impl Running {
         let server = Server {
             tls: context.tls()?,
             router: crate::pages::over(Arc::clone(&context), crate::api::router(Arc::clone(&context))),
+            uploads: crate::api::takes_file,
             connections: Arc::clone(context.connections()),
             limits: Limits {
                 connections: super::files::room_for(match options.role {

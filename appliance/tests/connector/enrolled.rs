@@ -62,6 +62,7 @@ impl Listening {
         let server = Server {
             tls: own.context.tls().unwrap(),
             router: appliance::api::router(Arc::clone(&own.context)),
+            uploads: appliance::api::takes_file,
             connections: Arc::clone(own.context.connections()),
             limits: Limits::default(),
         };

@@ -1,4 +1,5 @@
 //! A client that speaks HTTP by hand, so that it can speak it wrongly.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -72,6 +73,10 @@ impl Client {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.0.write_all(bytes)?;
         self.0.flush()
+    }
+
+    pub(crate) fn read_exact(&mut self, bytes: &mut [u8]) -> std::io::Result<()> {
+        self.0.read_exact(bytes)
     }
 
     /// The status of an answer, if there is one.

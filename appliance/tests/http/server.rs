@@ -63,6 +63,7 @@ async fn serve(
     let server = http::Server {
         tls: context.tls().unwrap(),
         router: appliance::api::router(Arc::clone(&context)),
+        uploads: appliance::api::takes_file,
         connections: Arc::clone(context.connections()),
         limits,
     };
