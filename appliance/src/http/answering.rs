@@ -35,7 +35,8 @@ impl Answering {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let busy = Arc::new(self.ticket.request());
         let length = declared_length(&request);
-        let expects = request.headers().contains_key(EXPECT);
+        let expects = request.headers().get(EXPECT);
+        let expects = expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let request = request.map(|body| Whole::of(Leftover::of(body, expects), Arc::clone(&busy)));
         let response = if (self.uploads)(request.method(), request.uri().path()) {
             self.receive(request, &busy).await

@@ -173,7 +173,7 @@ mod tests {
             assert_eq!(answer.field(ACCEPT_RANGES), "bytes");
             assert_eq!(answer.field(CONTENT_LENGTH), "10");
             assert_eq!(answer.field(CONTENT_TYPE), "application/octet-stream");
-            let digest = "sha-256=:hNiYd/DUBB77a/kaFvAkjy/Vc+avBcGfltvkhadwdM4=:";
+            let digest = "sha-256=:hNiYd/DUBB77a/kaFvAkjy/Vc+avBcGflr7bn4gveII=:";
             assert_eq!(answer.field(REPR_DIGEST), digest);
             assert_eq!(
                 answer.field(CONTENT_DISPOSITION),

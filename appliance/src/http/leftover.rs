@@ -28,7 +28,7 @@ pub(super) struct Leftover {
 }
 
 impl Leftover {
-    /// The body of a request; `expects` that has the field `Expect`.
+    /// The body of a request; `expects` whose client waits to be told to send it.
     pub(super) fn of(body: Incoming, expects: bool) -> Self {
         Self {
             body: Some(body),
