@@ -1,5 +1,6 @@
 //! Small files: read under a ceiling, replaced whole.
 
+mod lock;
 mod private;
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -12,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
 
+pub use lock::lock;
 pub use private::PrivateFile;
 
 /// Reads a file of at most `limit` bytes. Works for the files of procfs and sysfs too, which do not tell their size.

@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, StatVfs, StatVfsMountFlags, flock, fstatvfs, statvfs};
+use rustix::fs::{StatVfs, StatVfsMountFlags, fstatvfs, statvfs};
 
 use crate::check::{Check, STATE_DISK};
 use crate::error::{Error, Kind, Result};
@@ -226,14 +226,14 @@ fn mebibytes(bytes: u64) -> String {
 
 fn lock(path: &Path) -> Result<OwnedFd> {
     let file = file::write_new(path, &[], 0o600).map_err(|e| Error::file(path, "make", e))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file.into()),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(
+    match file::lock(&file) {
+        Ok(true) => Ok(file.into()),
+        Ok(false) => Err(Error::new(
             Kind::StateLocked,
             path.display().to_string(),
             "another process uses this state directory",
         )),
-        Err(e) => Err(Error::file(path, "lock", e.into())),
+        Err(e) => Err(Error::file(path, "lock", e)),
     }
 }
 

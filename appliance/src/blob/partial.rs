@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
-use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use uuid::Uuid;
 
@@ -15,6 +14,7 @@ use super::record::Record;
 use super::{BYTES, Owner, Sealed};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind, Result};
+use crate::file;
 use crate::store::Space;
 
 /// After so many bytes they are synced and recorded: what a power cut can take.
@@ -209,14 +209,14 @@ impl Partial {
 
 /// Keeps everybody else from writing to it, until it is closed.
 fn lock(folder: &Folder, file: &File) -> Result<()> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(()),
-        Err(Errno::WOULDBLOCK) => Err(Error::new(
+    match file::lock(file) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::new(
             Kind::Taken,
             folder.path(BYTES).display().to_string(),
             "is being received over another connection",
         )),
-        Err(error) => Err(Error::file(&folder.path(BYTES), "lock", error.into())),
+        Err(error) => Err(Error::file(&folder.path(BYTES), "lock", error)),
     }
 }
 
