@@ -16,17 +16,22 @@ mod about;
 mod administrator_reset;
 mod audit;
 mod authority;
+mod catalogs;
 mod clouds;
 mod configuration;
 mod configurations;
 mod enrolment;
 mod enrolments;
 mod events;
+mod files;
 mod health;
+mod items;
 mod metrics;
 mod nodes;
 mod once;
 mod openapi;
+mod policies;
+mod quotas;
 mod request;
 mod session;
 mod setup;
@@ -34,7 +39,10 @@ mod support_bundle;
 mod tasks;
 mod tenants;
 mod tokens;
+mod trust_roots;
 mod users;
+mod versions;
+mod whose;
 
 use std::sync::Arc;
 
@@ -116,9 +124,11 @@ pub fn router(context: Arc<Context>) -> Router {
         .with_state(context)
 }
 
-/// Whether a request sends a file: its body goes to its resource as it comes, however long it is. None does yet.
-pub fn takes_file(_: &Method, _: &str) -> bool {
-    false
+/// Whether a request sends a file: its body goes to its resource as it comes, however long it is.
+pub fn takes_file(method: &Method, path: &str) -> bool {
+    let rest = path.strip_prefix("/api/v1/versions/");
+    let words = rest.map(|rest| rest.split('/').collect::<Vec<_>>());
+    *method == Method::PUT && matches!(words.as_deref(), Some([_, "files", _]))
 }
 
 /// What only a server has, or only a node.
@@ -162,12 +172,48 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
             .route("/api/v1/tasks/{id}/cancel", post(tasks::cancel))
             .route("/api/v1/tasks/{id}/progress", post(tasks::progress))
             .route("/api/v1/events", get(events::follow)),
-        Role::Node | Role::Sp => Router::new().route(
-            "/api/v1/enrolment",
-            get(enrolment::read)
-                .post(enrolment::create)
-                .delete(enrolment::delete),
-        ),
+        Role::Node | Role::Sp => Router::new()
+            .route(
+                "/api/v1/enrolment",
+                get(enrolment::read)
+                    .post(enrolment::create)
+                    .delete(enrolment::delete),
+            )
+            .route("/api/v1/catalogs", get(catalogs::list).post(catalogs::create))
+            .route(
+                "/api/v1/catalogs/{id}",
+                get(catalogs::read)
+                    .patch(catalogs::change)
+                    .delete(catalogs::delete),
+            )
+            .route("/api/v1/catalogs/{id}/versions", post(versions::create))
+            .route("/api/v1/items", get(items::list))
+            .route(
+                "/api/v1/items/{id}",
+                get(items::read).patch(items::change).delete(items::delete),
+            )
+            .route("/api/v1/items/{id}/versions", get(items::versions))
+            .route(
+                "/api/v1/versions/{id}",
+                get(versions::read).delete(versions::delete),
+            )
+            .route(
+                "/api/v1/versions/{id}/files/{name}",
+                get(files::read).put(files::write),
+            )
+            .route(
+                "/api/v1/trust-roots",
+                get(trust_roots::list).post(trust_roots::create),
+            )
+            .route(
+                "/api/v1/trust-roots/{id}",
+                get(trust_roots::read).delete(trust_roots::delete),
+            )
+            .route(
+                "/api/v1/policies/{tenant}",
+                get(policies::read).put(policies::write),
+            )
+            .route("/api/v1/quotas/{tenant}", get(quotas::read).put(quotas::write)),
     }
 }
 

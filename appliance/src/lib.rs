@@ -29,6 +29,7 @@
 //! | [`recovery`], [`support`] | an administrator's new password, from the console; the support bundle |
 //! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
 //! | [`authority`], [`node`], [`cloud`] | on the server: who its nodes are, and how it knows them |
+//! | [`catalog`], [`trust`] | on a node: what a tenant keeps here, in versions; whom it believes |
 //! | [`enrolment`], `work` | on a node: its server, and what it does for it |
 //! | [`client`] | asking a connector, as a node or an administrator; whom to believe |
 //! | [`configuration`], [`task`], [`event`] | what nodes are to be like, what they have to do, and what changes meanwhile |
@@ -54,6 +55,7 @@ pub mod audit;
 pub mod authority;
 pub mod backup;
 pub mod blob;
+pub mod catalog;
 pub mod check;
 pub mod client;
 pub mod clock;
@@ -92,5 +94,6 @@ pub mod syslog;
 pub mod task;
 pub mod tenant;
 pub mod timekeeping;
+pub mod trust;
 pub mod up;
 mod work;

@@ -42,11 +42,23 @@ pub enum Right {
     /// See the audit log.
     #[serde(rename = "audit:read")]
     ReadAudit,
+    /// See catalogs, and take what they offer.
+    #[serde(rename = "catalogs:read")]
+    ReadCatalogs,
+    /// Make and change catalogs, and bring and remove what they offer.
+    #[serde(rename = "catalogs:write")]
+    WriteCatalogs,
+    /// See whom the tenant believes, and what it asks of packages.
+    #[serde(rename = "trust:read")]
+    ReadTrust,
+    /// Change that.
+    #[serde(rename = "trust:write")]
+    WriteTrust,
 }
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::ReadUsers,
         Self::WriteUsers,
         Self::ReadTenants,
@@ -58,6 +70,10 @@ impl Right {
         Self::ReadTasks,
         Self::WriteTasks,
         Self::ReadAudit,
+        Self::ReadCatalogs,
+        Self::WriteCatalogs,
+        Self::ReadTrust,
+        Self::WriteTrust,
     ];
 
     /// The name in the API and the database.
@@ -74,6 +90,10 @@ impl Right {
             Self::ReadTasks => "tasks:read",
             Self::WriteTasks => "tasks:write",
             Self::ReadAudit => "audit:read",
+            Self::ReadCatalogs => "catalogs:read",
+            Self::WriteCatalogs => "catalogs:write",
+            Self::ReadTrust => "trust:read",
+            Self::WriteTrust => "trust:write",
         }
     }
 }
@@ -100,6 +120,10 @@ impl Rights {
             Right::WriteUsers,
             Right::ReadTenants,
             Right::ReadAudit,
+            Right::ReadCatalogs,
+            Right::WriteCatalogs,
+            Right::ReadTrust,
+            Right::WriteTrust,
         ])
     }
 

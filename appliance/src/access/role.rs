@@ -43,8 +43,12 @@ impl Role {
                 Right::WriteUsers,
                 Right::ReadTenants,
                 Right::ReadAudit,
+                Right::ReadCatalogs,
+                Right::WriteCatalogs,
+                Right::ReadTrust,
+                Right::WriteTrust,
             ]),
-            Self::TenantUser => Rights::none(),
+            Self::TenantUser => Rights::of(&[Right::ReadCatalogs, Right::WriteCatalogs, Right::ReadTrust]),
             Self::Auditor => Rights::of(&[
                 Right::ReadUsers,
                 Right::ReadTenants,
@@ -52,6 +56,8 @@ impl Role {
                 Right::ReadConfiguration,
                 Right::ReadTasks,
                 Right::ReadAudit,
+                Right::ReadCatalogs,
+                Right::ReadTrust,
             ]),
             Self::Robot => Rights::all(),
         }

@@ -76,7 +76,34 @@ struct Api;
 struct OfServer;
 
 #[derive(OpenApi)]
-#[openapi(paths(super::enrolment::create, super::enrolment::read, super::enrolment::delete))]
+#[openapi(paths(
+    super::enrolment::create,
+    super::enrolment::read,
+    super::enrolment::delete,
+    super::catalogs::list,
+    super::catalogs::create,
+    super::catalogs::read,
+    super::catalogs::change,
+    super::catalogs::delete,
+    super::items::list,
+    super::items::read,
+    super::items::change,
+    super::items::delete,
+    super::items::versions,
+    super::versions::create,
+    super::versions::read,
+    super::versions::delete,
+    super::files::read,
+    super::files::write,
+    super::trust_roots::list,
+    super::trust_roots::create,
+    super::trust_roots::read,
+    super::trust_roots::delete,
+    super::policies::read,
+    super::policies::write,
+    super::quotas::read,
+    super::quotas::write,
+))]
 struct OfNode;
 
 struct Bearer;

@@ -276,16 +276,34 @@ impl Page {
         last: Option<&str>,
     ) -> Option<(HeaderName, String)> {
         let last = last.filter(|_| entries >= self.limit() as usize)?;
-        let escaped: String = last
-            .bytes()
-            .map(|byte| match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
-                other => format!("%{other:02X}"),
-            })
-            .collect();
-        let link = format!("<{path}?limit={}&cursor={escaped}>; rel=\"next\"", self.limit());
+        let mark = if path.contains('?') { '&' } else { '?' };
+        let link = format!(
+            "<{path}{mark}limit={}&cursor={}>; rel=\"next\"",
+            self.limit(),
+            escaped(last)
+        );
         Some((hyper::header::LINK, link))
     }
+
+    /// The part of a list that was asked for among other things.
+    pub(super) fn of(limit: Option<u32>, cursor: Option<String>) -> Result<Self, Problem> {
+        match limit {
+            Some(0) => Err(Problem::INVALID.about("limit is at least 1")),
+            Some(limit) if limit > LARGEST_PAGE => Err(Problem::INVALID.about("limit is at most 500")),
+            _ => Ok(Self { limit, cursor }),
+        }
+    }
+}
+
+/// A value as the query of an address has it.
+pub(super) fn escaped(value: &str) -> String {
+    value
+        .bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
 }
 
 impl FromRequestParts<Arc<Context>> for Page {
@@ -294,11 +312,7 @@ impl FromRequestParts<Arc<Context>> for Page {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Context>) -> Result<Self, Problem> {
         let page = parts.extract::<Query<Page>>().await;
         let Query(page) = page.map_err(|error| Problem::INVALID.about(error.body_text()))?;
-        match page.limit {
-            Some(0) => Err(Problem::INVALID.about("limit is at least 1")),
-            Some(limit) if limit > LARGEST_PAGE => Err(Problem::INVALID.about("limit is at most 500")),
-            _ => Ok(page),
-        }
+        Self::of(page.limit, page.cursor)
     }
 }
 

@@ -134,6 +134,10 @@ problems! {
         "/readyz says what is wrong with it.";
     /// The state disk is full.
     STATE_FULL = INSUFFICIENT_STORAGE, "state-full", "The state disk is full", "/readyz says what to do.";
+    /// Nothing of this is to come, or not now, or not there.
+    NOT_EXPECTED = CONFLICT, "not-expected", "That is not what is to come now", "";
+    /// There is no room for what is to come.
+    NO_ROOM = INSUFFICIENT_STORAGE, "no-room", "There is no room for it", "";
     /// The resource is there and does not know the method.
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "method-not-allowed", "The resource does not know this method",
         "The Allow header field lists the methods that it knows.";

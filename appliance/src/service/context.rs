@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use super::Ground;
 use super::findings::{count, open_store, remedy, take_identity};
 use crate::authority::{Issuing, Keys};
+use crate::blob::Blobs;
+use crate::catalog::Intake;
 use crate::check::{self, Check, STATE_DISK};
 use crate::clock::Clock;
 use crate::error::Result;
@@ -33,6 +35,8 @@ use uuid::Uuid;
 const MACHINE: &str = "machine";
 /// The name of the check that fails while the database cannot be used.
 const DATABASE: &str = "database";
+/// The name of the check that fails while a node's catalogs cannot keep files.
+const CATALOGS: &str = "catalogs";
 /// The name of the check that fails while a server's authority cannot be used.
 const AUTHORITY: &str = "authority";
 
@@ -161,6 +165,9 @@ impl Context {
                             }
                         }
                     }
+                    if self.role != Role::Server {
+                        ground.intake = self.intake();
+                    }
                     self.ground = Some(ground);
                 }
                 Err(error) => {
@@ -171,6 +178,19 @@ impl Context {
             }
         }
         self
+    }
+
+    /// The large files of a node; none where they can't be had.
+    fn intake(&mut self) -> Option<Intake> {
+        match Blobs::open(self.store.as_ref()?.root()) {
+            Ok(blobs) => Some(Intake::new(blobs)),
+            Err(error) => {
+                log::error(error.chain());
+                let failed = Check::fail(CATALOGS, error.chain().to_string(), remedy(&error));
+                self.findings.push(failed);
+                None
+            }
+        }
     }
 
     /// The same, by another clock.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::access::{Attempts, Passwords, Queue};
+use crate::catalog::Intake;
 use crate::clock::Clock;
 use crate::configuration::{Own, Settings};
 use crate::database::Database;
@@ -43,6 +44,8 @@ pub struct Ground {
     pub events: Events,
     /// On a node: how it gets on with its server.
     pub link: Link,
+    /// On a node: what its catalogs keep, and what comes.
+    pub intake: Option<Intake>,
     /// The connector's own settings.
     pub settings: watch::Sender<Settings>,
 }
@@ -76,6 +79,7 @@ impl Ground {
             pace: Pace::default(),
             events: Events::default(),
             link: Link::default(),
+            intake: None,
         })
     }
 

@@ -56,10 +56,13 @@ impl Running {
             tokio::spawn(crate::syslog::start(Arc::clone(&context))),
             tokio::spawn(super::vigil::run(Arc::clone(&context))),
         ];
-        works.push(match context.role() {
-            Role::Server => tokio::spawn(rotating::run(Arc::clone(&context))),
-            Role::Node | Role::Sp => tokio::spawn(crate::enrolment::follow(Arc::clone(&context))),
-        });
+        match context.role() {
+            Role::Server => works.push(tokio::spawn(rotating::run(Arc::clone(&context)))),
+            Role::Node | Role::Sp => works.extend([
+                tokio::spawn(crate::enrolment::follow(Arc::clone(&context))),
+                tokio::spawn(crate::catalog::keep(Arc::clone(&context))),
+            ]),
+        }
         Ok(Self {
             context,
             address: listener.address,

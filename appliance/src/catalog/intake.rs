@@ -1,0 +1,174 @@
+//! Files that come: each is received by one connection at a time, and is gone on with where the last one ended.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Mutex as Turn, Notify, OwnedMutexGuard};
+use uuid::Uuid;
+
+use super::File;
+use crate::blob::{Blobs, Owner, Partial, Sealed};
+use crate::error::{Error, Kind, Result};
+
+/// The large files of a connector, and those of them that come.
+#[derive(Debug)]
+pub struct Intake {
+    blobs: Arc<Blobs>,
+    coming: Mutex<HashMap<Uuid, Arc<Turn<Coming>>>>,
+    /// Versions have come to be whole.
+    complete: Notify,
+    /// Held by whoever makes blobs of files, or takes those away that no table names.
+    pub(super) tending: Turn<()>,
+}
+
+/// A file that comes, as far as this process knows it.
+#[derive(Debug, Default)]
+pub enum Coming {
+    /// Nobody has looked.
+    #[default]
+    Unseen,
+    /// Some of it is there.
+    Partial(Box<Partial>),
+    /// All of it is there.
+    Sealed(Box<Sealed>),
+}
+
+impl Intake {
+    /// Over these.
+    pub fn new(blobs: Blobs) -> Self {
+        Self {
+            blobs: Arc::new(blobs),
+            coming: Mutex::default(),
+            complete: Notify::new(),
+            tending: Turn::new(()),
+        }
+    }
+
+    /// The files that are whole.
+    pub fn blobs(&self) -> &Arc<Blobs> {
+        &self.blobs
+    }
+
+    /// Has a file for oneself.
+    ///
+    /// # Errors
+    /// [`Kind::Taken`] while it is received over another connection.
+    pub fn take(&self, file: &File) -> Result<OwnedMutexGuard<Coming>> {
+        let turn = Arc::clone(self.coming().entry(file.id).or_default());
+        turn.try_lock_owned().map_err(|_| {
+            Error::new(
+                Kind::Taken,
+                format!("the file '{}'", file.name),
+                "is being received over another connection",
+            )
+        })
+    }
+
+    /// Forgets a file that comes no more.
+    pub(super) fn forget(&self, id: Uuid) {
+        self.coming().remove(&id);
+    }
+
+    /// Tells that a version is whole.
+    pub fn is_complete(&self) {
+        self.complete.notify_one();
+    }
+
+    /// Waits until one is.
+    pub(super) async fn completed(&self) {
+        self.complete.notified().await;
+    }
+
+    fn coming(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Turn<Coming>>>> {
+        self.coming.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Coming {
+    /// Looks what there is of a file; nothing is begun. It waits for the disk.
+    ///
+    /// # Errors
+    /// Those of [`Blobs::resume`].
+    pub fn look(&mut self, blobs: &Blobs, owner: &Owner, file: &File) -> Result<u64> {
+        if matches!(self, Self::Unseen) {
+            match blobs.resume(owner, file.id) {
+                Ok(partial) => *self = Self::Partial(Box::new(partial)),
+                Err(error) if error.kind() == Kind::Unknown => return Ok(0),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(match self {
+            Self::Unseen => 0,
+            Self::Partial(partial) => partial.received(),
+            Self::Sealed(sealed) => sealed.size(),
+        })
+    }
+
+    /// Begins a file that nothing is there of, or begins it anew. It waits for the disk.
+    ///
+    /// # Errors
+    /// Those of [`Blobs::receive`].
+    pub fn begin(&mut self, blobs: &Blobs, owner: &Owner, file: &File) -> Result<()> {
+        *self = Self::Unseen;
+        blobs.discard(owner, file.id)?;
+        let bytes = u64::try_from(file.bytes).unwrap_or_default();
+        *self = Self::Partial(Box::new(blobs.receive(owner, file.id, bytes)?));
+        Ok(())
+    }
+
+    /// Takes the next bytes. It waits for the disk.
+    ///
+    /// # Errors
+    /// Those of [`Partial::write`].
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::Partial(partial) => partial.write(partial.received(), bytes),
+            Self::Unseen | Self::Sealed(_) => Err(Error::new(Kind::Ceiling, "the file", "takes no more")),
+        }
+    }
+
+    /// Makes what came so far durable, as whoever sent it goes. It waits for the disk.
+    pub fn pause(&mut self) {
+        if let Self::Partial(partial) = self
+            && partial.sync().is_err()
+        {
+            // What the disk has is seen by the next one.
+            *self = Self::Unseen;
+        }
+    }
+
+    /// Seals a file that is whole, once, and gives its digest; nothing where more has to come. It waits for the disk.
+    ///
+    /// # Errors
+    /// Those of [`Partial::seal`]; what is not what it was said to be is gone.
+    pub fn seal(
+        &mut self,
+        blobs: &Blobs,
+        owner: &Owner,
+        file: &File,
+    ) -> Result<Option<crate::digest::Digest>> {
+        let partial = match std::mem::take(self) {
+            Self::Partial(partial) if partial.received() == partial.size() => partial,
+            other => {
+                *self = other;
+                return Ok(match self {
+                    Self::Sealed(sealed) => Some(sealed.digest()),
+                    Self::Unseen | Self::Partial(_) => None,
+                });
+            }
+        };
+        match partial.seal(file.expected) {
+            Ok(sealed) => {
+                let digest = sealed.digest();
+                *self = Self::Sealed(Box::new(sealed));
+                Ok(Some(digest))
+            }
+            Err(error) => {
+                if error.kind() == Kind::Mismatch {
+                    blobs.discard(owner, file.id)?;
+                }
+                Err(error)
+            }
+        }
+    }
+}

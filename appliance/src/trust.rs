@@ -1,0 +1,11 @@
+//! Whom a tenant believes: certificates that signatures have to lead to, and what is asked of packages beside that.
+//!
+//! Each tenant decides for itself, and the provider for what is its own. Who has named nobody believes nobody.
+
+mod judge;
+mod policy;
+mod root;
+
+pub use judge::{Package, judge};
+pub use policy::{Policy, Signer};
+pub use root::Root;
