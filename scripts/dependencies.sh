@@ -4,11 +4,11 @@ set -eu -o pipefail
 
 programs=(gcc qemu-system-x86_64 qemu-img virt-v2v xmllint sgdisk fsck.fat mcopy xorriso cpio openssl curl jq e2fsck debugfs
   cloud-init setpriv python3 libvirtd virsh dnsmasq iptables ip unshare nsenter
-  chromium chromedriver rsyslogd)
+  chromium chromedriver rsyslogd aria2c)
 files=(/usr/share/OVMF/OVMF_CODE_4M.fd /usr/lib/python3.11/ensurepip/__init__.py)
 packages=(gcc libc6-dev make curl jq cpio openssl ovmf qemu-system-x86/bookworm qemu-utils/bookworm virt-v2v libxml2-utils
   gdisk dosfstools mtools xorriso e2fsprogs cloud-init util-linux python3-venv libvirt-daemon-system libvirt-clients
-  dnsmasq-base iptables iproute2 chromium chromium-driver rsyslog)
+  dnsmasq-base iptables iproute2 chromium chromium-driver rsyslog aria2)
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=()

@@ -1,0 +1,207 @@
+//! A node keeps the signed appliance: curl brings it, aria2 and curl take it, and what was tampered with nobody gets.
+#![allow(clippy::unwrap_used, reason = "a failed expectation of a test is a panic")]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use e2e::connector::Connector;
+use e2e::{artefacts, counterpart};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A node, a catalog, and a place for files.
+struct Node {
+    connector: Connector,
+    catalog: String,
+    folder: tempfile::TempDir,
+}
+
+impl Node {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let connector = Connector::start("node", &folder.path().join("state")).set_up(None);
+        let made = connector.post("/api/v1/catalogs", &json!({ "name": "images" }));
+        assert_eq!(made.status, 201, "{made:?}");
+        let catalog = made.json()["id"].as_str().unwrap().to_owned();
+        Self {
+            connector,
+            catalog,
+            folder,
+        }
+    }
+
+    fn curl(&self, path: &str) -> Command {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--fail", "--noproxy", "*", "--cacert"])
+            .arg(self.folder.path().join("state/identity/cert.pem"))
+            .arg("--header")
+            .arg(format!("Authorization: Bearer {}", self.connector.token))
+            .arg(format!("{}{path}", self.connector.origin()));
+        curl
+    }
+
+    /// Brings files as a version of the item `node`, and gives what became of it.
+    fn bring(&self, version: &str, files: &[&Path]) -> Value {
+        let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let announced: Vec<_> = files
+            .iter()
+            .map(|path| json!({ "name": name(path), "bytes": path.metadata().unwrap().len() }))
+            .collect();
+        let wish = json!({ "item": "node", "kind": "package", "version": version, "files": announced });
+        let path = format!("/api/v1/catalogs/{}/versions", self.catalog);
+        let announced = self.connector.post(&path, &wish);
+        assert_eq!(announced.status, 201, "{announced:?}");
+        let path = format!("/api/v1/versions/{}", announced.json()["id"].as_str().unwrap());
+        for file in files {
+            let target = format!("{path}/files/{}", name(file));
+            artefacts::success(self.curl(&target).arg("--upload-file").arg(file));
+        }
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let version = self.connector.get(&path);
+            if version["state"] != "VERIFYING" {
+                return version;
+            }
+            assert!(Instant::now() < end, "{version}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn believe(&self) {
+        let certificate = std::fs::read_to_string(artefacts::key("ca.pem")).unwrap();
+        let root = json!({ "name": "publisher", "certificate": certificate });
+        let named = self.connector.post("/api/v1/trust-roots", &root);
+        assert_eq!(named.status, 201, "{named:?}");
+    }
+}
+
+/// The checks that refused a version.
+fn failures(version: &Value) -> Vec<&Value> {
+    let checks = version["verdict"]["checks"].as_array().unwrap();
+    checks
+        .iter()
+        .filter(|check| check["outcome"] == "failed")
+        .collect()
+}
+
+#[test]
+fn the_signed_appliance_is_published_once_its_publisher_is_believed_and_every_client_gets_it_whole() {
+    let node = Node::new();
+    let package = artefacts::package();
+    let stranger = node.bring("1.0", &[&package]);
+    assert_eq!(stranger["state"], "REJECTED", "{stranger}");
+    assert_eq!(failures(&stranger)[0]["code"], "trust.nobody");
+
+    node.believe();
+    let published = node.bring("1.0", &[&package]);
+    assert_eq!(published["state"], "PUBLISHED", "{published}");
+    assert!(
+        published["verdict"]["signer"]["subject"].is_string(),
+        "{published}"
+    );
+    let name = published["files"][0]["name"].as_str().unwrap();
+    let path = format!(
+        "/api/v1/versions/{}/files/{name}",
+        published["id"].as_str().unwrap()
+    );
+
+    let original = std::fs::read(&package).unwrap();
+    let taken = node.folder.path().join("taken.ova");
+    std::fs::write(&taken, &original[..original.len() / 3]).unwrap();
+    artefacts::success(node.curl(&path).args(["-C", "-", "-o"]).arg(&taken));
+    assert!(std::fs::read(&taken).unwrap() == original);
+    let mut verify = artefacts::ova();
+    artefacts::success(
+        verify
+            .arg("verify")
+            .arg(&taken)
+            .arg("--trust")
+            .arg(artefacts::key("ca.pem")),
+    );
+
+    let Some(mut aria2) = counterpart::find("aria2c") else {
+        return;
+    };
+    aria2
+        .args([
+            "--quiet",
+            "--no-conf",
+            "--split=4",
+            "--max-connection-per-server=4",
+            "--min-split-size=1M",
+        ])
+        .arg(format!(
+            "--ca-certificate={}",
+            node.folder.path().join("state/identity/cert.pem").display()
+        ))
+        .arg(format!("--header=Authorization: Bearer {}", node.connector.token))
+        .arg(format!("--dir={}", node.folder.path().display()))
+        .arg("--out=four.ova")
+        .arg(format!("{}{path}", node.connector.origin()));
+    artefacts::success(&mut aria2);
+    assert!(std::fs::read(node.folder.path().join("four.ova")).unwrap() == original);
+}
+
+#[test]
+fn what_was_tampered_with_is_refused_with_the_file_and_the_rule_and_its_bytes_are_gone() {
+    let node = Node::new();
+    node.believe();
+    let unpacked = node.folder.path().join("unpacked");
+    let mut extract = artefacts::ova();
+    extract
+        .arg("extract")
+        .arg(artefacts::package())
+        .arg("--trust")
+        .arg(artefacts::key("ca.pem"));
+    artefacts::success(extract.arg("-o").arg(&unpacked));
+    let mut files: Vec<_> = std::fs::read_dir(&unpacked)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let whole: Vec<_> = files.iter().map(std::path::PathBuf::as_path).collect();
+    let published = node.bring("1.0", &whole);
+    assert_eq!(published["state"], "PUBLISHED", "{published}");
+
+    let disk = files
+        .iter()
+        .find(|path| path.extension().is_some_and(|extension| extension == "vmdk"))
+        .unwrap();
+    let mut bytes = std::fs::read(disk).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(disk, bytes).unwrap();
+    let refused = node.bring("1.1", &whole);
+    assert_eq!(refused["state"], "REJECTED");
+    let named = disk.file_name().unwrap().to_str().unwrap();
+    let failures = failures(&refused);
+    assert_eq!(failures[0]["member"], named, "{failures:?}");
+    assert!(
+        failures[0]["code"].as_str().unwrap().contains("digest"),
+        "{failures:?}"
+    );
+    let item = node.connector.get("/api/v1/items");
+    assert_eq!(
+        item[0]["version"], "1.0",
+        "the good one is still what the item offers"
+    );
+    let blobs = Command::new("find")
+        .arg(node.folder.path().join("state"))
+        .args([
+            "(",
+            "-path",
+            "*/blobs/*",
+            "-o",
+            "-path",
+            "*/quarantine/*",
+            ")",
+            "-type",
+            "f",
+        ])
+        .output()
+        .unwrap();
+    let kept = String::from_utf8(blobs.stdout).unwrap();
+    assert_eq!(kept.lines().count(), files.len(), "{kept}");
+}
