@@ -34,6 +34,7 @@ use uuid::Uuid;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use folder::Folder;
+use record::Record;
 
 pub use owner::Owner;
 pub use partial::Partial;
@@ -91,6 +92,16 @@ impl Blobs {
     pub fn resume(&self, owner: &Owner, id: Uuid) -> Result<Partial> {
         let folder = self.quarantine.open_folder(&owner.to_string())?;
         Partial::resume(folder.open_folder(&id.to_string())?, *owner, id)
+    }
+
+    /// How much of a file is on the disk, and how long it will be, without reading any of it.
+    ///
+    /// # Errors
+    /// [`Kind::Unknown`] where there is none.
+    pub fn received(&self, owner: &Owner, id: Uuid) -> Result<(u64, u64)> {
+        let folder = self.quarantine.open_folder(&owner.to_string())?;
+        let record = Record::read(&folder.open_folder(&id.to_string())?)?;
+        Ok((record.received, record.size))
     }
 
     /// Makes a sealed file its owner's blob. Where the owner has that one already, the new file is dropped.

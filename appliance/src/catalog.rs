@@ -14,6 +14,7 @@ mod item;
 mod keeper;
 mod label;
 mod quota;
+mod sweep;
 mod version;
 
 use serde::Serialize;
@@ -35,6 +36,8 @@ pub use label::Label;
 pub use quota::{Quota, Usage};
 pub use version::{NewVersion, State, Version};
 
+/// The most catalogs of a tenant.
+const MOST: i64 = 256;
 /// The longest description, in characters.
 pub const DESCRIPTION: usize = 1024;
 
@@ -74,7 +77,8 @@ impl Catalog {
     /// Makes one.
     ///
     /// # Errors
-    /// [`Kind::Taken`] for a name that the tenant uses, [`Kind::Unknown`] for a tenant that is not there.
+    /// [`Kind::Taken`] for a name that the tenant uses, [`Kind::Unknown`] for a tenant that is not there, [`Kind::Ceiling`] where it
+    /// has too many.
     pub async fn create(
         db: &mut Transaction<'_, Sqlite>,
         tenant: Option<String>,
@@ -82,6 +86,14 @@ impl Catalog {
         description: String,
         now: Moment,
     ) -> Result<Self> {
+        let row = sqlx::query("SELECT COUNT(*) AS count FROM catalogs WHERE COALESCE(tenant, '') = $1")
+            .bind(tenant.as_deref().unwrap_or_default())
+            .fetch_one(&mut **db)
+            .await?;
+        if row.get::<i64, _>("count") >= MOST {
+            let reason = format!("has {MOST} catalogs, and may have no more");
+            return Err(Error::new(Kind::Ceiling, "the tenant", reason));
+        }
         let catalog = Self {
             id: Uuid::new_v4().to_string(),
             tenant,

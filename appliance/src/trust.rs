@@ -6,6 +6,6 @@ mod judge;
 mod policy;
 mod root;
 
-pub use judge::{Package, judge};
+pub use judge::{Package, judge, refusal};
 pub use policy::{Policy, Signer};
 pub use root::Root;

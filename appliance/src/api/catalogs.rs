@@ -14,7 +14,7 @@ use crate::access::{Name, Principal, Right};
 use crate::audit::{self, Deed};
 use crate::catalog::{Catalog, DESCRIPTION};
 use crate::clock::Moment;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::http::problem::{Document, Problem};
 
 #[derive(Deserialize, ToSchema)]
@@ -75,7 +75,9 @@ pub(super) async fn create(standing: Standing, wish: Wish<NewCatalog>) -> Result
     if let Some(answer) = once.answered(&mut db, &user, now).await? {
         return Ok(answer);
     }
-    let catalog = Catalog::create(&mut db, tenant, new.name, description, now).await?;
+    let catalog = Catalog::create(&mut db, tenant, new.name, description, now)
+        .await
+        .map_err(no_room)?;
     record(&mut db, &user, "catalog.create", &catalog, now).await?;
     once.keep(&mut db, &user, now, StatusCode::CREATED, &catalog)
         .await?;
@@ -182,11 +184,22 @@ pub(super) async fn found(
     Catalog::find(db, user, id).await?.ok_or(Problem::NOT_FOUND)
 }
 
+/// What there may be no more of is told as such.
+pub(super) fn no_room(error: Error) -> Problem {
+    match error.kind() {
+        Kind::Ceiling => Problem::NO_ROOM.about(error.to_string()),
+        _ => error.into(),
+    }
+}
+
 /// A description of a length that is bearable.
 pub(super) fn fine(description: String) -> Result<String, Problem> {
-    match description.chars().count() <= DESCRIPTION {
+    let is_fine = |letter: char| !letter.is_control() || letter == '\n';
+    match description.chars().count() <= DESCRIPTION && description.chars().all(is_fine) {
         true => Ok(description),
-        false => Err(Problem::INVALID.about(format!("a description has {DESCRIPTION} characters at most"))),
+        false => Err(Problem::INVALID.about(format!(
+            "a description has {DESCRIPTION} characters at most, and none that controls"
+        ))),
     }
 }
 

@@ -19,12 +19,13 @@ use super::request::{LoggedIn, Standing};
 use super::versions::{FilePath, intake};
 use crate::access::Right;
 use crate::blob::{Blobs, Owner};
-use crate::catalog::{Coming, File, Intake, State, owner_of};
+use crate::catalog::{Coming, File, Intake, State, Version, owner_of};
 use crate::digest::Digest;
 use crate::error::{Error, Kind};
 use crate::http::download::Download;
 use crate::http::problem::{Document, Problem};
 use crate::http::upload::{Admitted, Pieces};
+use crate::service::Ground;
 
 /// How much of a file is there.
 pub(super) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -128,29 +129,36 @@ pub(super) async fn write(
     }
     fits(part, &file)?;
     let mut receiving = Receiving::take(intake, owner_of(tenant.as_deref())?, file)?;
-    receiving.begin(part).await?;
+    receiving.fits(part).await?;
     admitted.begin()?;
+    // It may have been taken away before this connection had it.
+    receiving.demand_expected(ground).await?;
+    receiving.begin(part).await?;
     let mut pieces = Pieces::of(body);
     let broken = loop {
-        match pieces.next().await {
-            Ok(Some(piece)) => receiving.write(piece).await?,
+        let done = match pieces.next().await {
+            Ok(Some(piece)) => receiving.write(piece).await,
             Ok(None) => break None,
-            Err(problem) => break Some(problem),
+            Err(problem) => Err(problem),
+        };
+        if let Err(problem) = done {
+            break Some(problem);
         }
     };
     let received = receiving.pause().await?;
+    receiving.demand_expected(ground).await?;
     if let Some(problem) = broken {
         return Err(problem.with(UPLOAD_OFFSET, received));
     }
     let digest = receiving.seal().await?;
     if let Some(digest) = &digest {
         // The user may have been sent away meanwhile; what it sent is the version's all the same, and is judged.
-        version.arrived(ground, &receiving.file, digest).await?;
+        receiving.arrived(ground, &version, digest).await?;
     }
     let told = File {
         digest: digest.map(|digest| digest.to_string()),
         received: Some(received),
-        ..receiving.file
+        ..receiving.file.clone()
     };
     Ok(([(UPLOAD_OFFSET, received)], Json(told)).into_response())
 }
@@ -166,18 +174,54 @@ fn fits(part: Part, file: &File) -> Result<(), Problem> {
     }
 }
 
+/// How much of a file that comes is on the disk. One that is whole, and of which a crash kept that from being written down, is
+/// sealed.
+async fn received(
+    ground: &Ground,
+    intake: &Intake,
+    owner: Owner,
+    file: File,
+    version: &Version,
+) -> Result<u64, Problem> {
+    let (blobs, id) = (Arc::clone(intake.blobs()), file.id);
+    let known = spawn_blocking(move || blobs.received(&owner, id)).await;
+    let (received, size) = match known.map_err(|_| Problem::INTERNAL)? {
+        Ok(known) => known,
+        Err(error) if error.kind() == Kind::Unknown => return Ok(0),
+        Err(error) => return Err(error.into()),
+    };
+    if received == size
+        && let Ok(mut receiving) = Receiving::take(intake, owner, file)
+    {
+        receiving
+            .with(|coming, blobs, owner, file| coming.look(blobs, owner, file))
+            .await?;
+        if let Some(digest) = receiving.seal().await? {
+            receiving.arrived(ground, version, &digest).await?;
+        }
+    }
+    Ok(received)
+}
+
 /// A file that is being received over this connection.
-struct Receiving {
-    blobs: Arc<Blobs>,
+struct Receiving<'a> {
+    intake: &'a Intake,
     owner: Owner,
     file: File,
     /// Away while a thread works on it.
     coming: Option<OwnedMutexGuard<Coming>>,
 }
 
-impl Receiving {
+impl Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        self.coming = None;
+        self.intake.rest(self.file.id);
+    }
+}
+
+impl<'a> Receiving<'a> {
     /// Has the file for this connection alone.
-    fn take(intake: &Intake, owner: Owner, file: File) -> Result<Self, Problem> {
+    fn take(intake: &'a Intake, owner: Owner, file: File) -> Result<Self, Problem> {
         let coming = intake.take(&file).map_err(|error| match error.kind() {
             Kind::Taken => Problem::NOT_EXPECTED
                 .about(error.to_string())
@@ -185,7 +229,7 @@ impl Receiving {
             _ => error.into(),
         })?;
         Ok(Self {
-            blobs: Arc::clone(intake.blobs()),
+            intake,
             owner,
             file,
             coming: Some(coming),
@@ -199,7 +243,7 @@ impl Receiving {
     ) -> Result<T, Problem> {
         let ending = || Error::new(Kind::Io, "the file", "the service ends");
         let mut coming = self.coming.take().ok_or_else(ending)?;
-        let (blobs, owner, file) = (Arc::clone(&self.blobs), self.owner, self.file.clone());
+        let (blobs, owner, file) = (Arc::clone(self.intake.blobs()), self.owner, self.file.clone());
         let worked = spawn_blocking(move || {
             let done = work(&mut coming, &blobs, &owner, &file);
             (coming, done)
@@ -213,24 +257,54 @@ impl Receiving {
         })
     }
 
-    /// Goes on where the part begins, or begins anew.
-    async fn begin(&mut self, part: Part) -> Result<(), Problem> {
+    /// Sees that a part begins where the file ends so far. One that is begun anew is not looked at.
+    async fn fits(&mut self, part: Part) -> Result<(), Problem> {
+        let Some(from) = part.from else { return Ok(()) };
         let received = self
-            .with(move |coming, blobs, owner, file| {
-                let received = coming.look(blobs, owner, file)?;
-                if part.from.is_none() || (received == 0 && matches!(coming, Coming::Unseen)) {
-                    coming.begin(blobs, owner, file)?;
-                    return Ok(0);
-                }
-                Ok(received)
-            })
+            .with(|coming, blobs, owner, file| coming.look(blobs, owner, file))
             .await?;
-        match part.from.unwrap_or(0) == received {
+        match from == received {
             true => Ok(()),
             false => Err(Problem::NOT_EXPECTED
                 .about(format!("The file goes on at byte {received}."))
                 .with(UPLOAD_OFFSET, received)),
         }
+    }
+
+    /// Begins what is not there, or is to begin anew.
+    async fn begin(&mut self, part: Part) -> Result<(), Problem> {
+        self.with(move |coming, blobs, owner, file| {
+            match part.from.is_none() || matches!(coming, Coming::Unseen) {
+                true => coming.begin(blobs, owner, file),
+                false => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Removes the file where its version is taken away.
+    async fn demand_expected(&mut self, ground: &Ground) -> Result<(), Problem> {
+        let mut db = ground.database.begin().await?;
+        let is_expected = File::is_expected(&mut db, self.file.id).await?;
+        drop(db);
+        if is_expected {
+            return Ok(());
+        }
+        self.with(|coming, blobs, owner, file| {
+            *coming = Coming::Unseen;
+            blobs.discard(owner, file.id)
+        })
+        .await?;
+        Err(Problem::NOT_FOUND)
+    }
+
+    /// Writes down that it is there.
+    async fn arrived(&self, ground: &Ground, version: &Version, digest: &Digest) -> Result<(), Problem> {
+        let arrived = version.arrived(ground, &self.file, digest).await;
+        arrived.map(drop).map_err(|error| match error.kind() {
+            Kind::Changed => Problem::NOT_FOUND,
+            _ => error.into(),
+        })
     }
 
     async fn write(&mut self, piece: Vec<u8>) -> Result<(), Problem> {
@@ -285,16 +359,10 @@ pub(super) async fn read(
             let state = version.state.as_str();
             return Err(Problem::NOT_EXPECTED.about(format!("The version is {state}.")));
         }
-        let received = match &file.digest {
-            // It waits for the others, and may be looked at by whoever judges it.
+        let received = match file.digest {
+            // It waits for the others.
             Some(_) => u64::try_from(file.bytes).unwrap_or_default(),
-            None => {
-                let mut receiving = Receiving::take(intake, owner, file)?;
-                let look = |coming: &mut Coming, blobs: &Blobs, owner: &Owner, file: &File| {
-                    coming.look(blobs, owner, file)
-                };
-                receiving.with(look).await?
-            }
+            None => received(ground, intake, owner, file, &version).await?,
         };
         return Ok((StatusCode::NO_CONTENT, [(UPLOAD_OFFSET, received)]).into_response());
     }

@@ -221,11 +221,19 @@ pub(super) async fn versions(
     page: Page,
 ) -> Result<impl IntoResponse, Problem> {
     let user = user.may(Right::ReadCatalogs)?;
-    let before = page.number()?;
+    let after = match page.cursor() {
+        "" => None,
+        cursor => Some(
+            cursor
+                .split_once('.')
+                .and_then(|(created, id)| Some((created.parse().ok()?, id)))
+                .ok_or(Problem::INVALID.about("cursor is none of this list's"))?,
+        ),
+    };
     let mut db = standing.ground()?.database.begin().await?;
     let item = found(&mut db, &user, &id).await?;
-    let versions = Version::list(&mut db, &item, before, page.limit()).await?;
-    let last = versions.last().map(|version| version.created.0.to_string());
+    let versions = Version::list(&mut db, &item, after, page.limit()).await?;
+    let last = versions.last().map(Version::cursor);
     let path = format!("/api/v1/items/{id}/versions");
     let link = page.link(&path, versions.len(), last.as_deref());
     Ok((AppendHeaders(link), Json(versions)))

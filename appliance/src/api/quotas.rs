@@ -25,8 +25,9 @@ pub(super) struct Room {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewQuota {
-    /// The most bytes; none for as much as the disk has.
-    #[schema(minimum = 0)]
+    /// The most bytes; null for as much as the disk has.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(minimum = 0, required)]
     quota: Option<i64>,
 }
 

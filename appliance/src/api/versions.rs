@@ -10,14 +10,14 @@ use serde::Deserialize;
 use sqlx::{Sqlite, Transaction};
 use utoipa::ToSchema;
 
-use super::catalogs;
+use super::catalogs::{self, no_room};
 use super::once::Wish;
 use super::request::{Id, LoggedIn, Matches, Standing, etag};
 use crate::access::{Name, Principal, Right};
 use crate::audit::{self, Deed};
-use crate::catalog::{self, File, Intake, Item, Label, NewFile, NewVersion, Quota, Sort, State, Version};
+use crate::catalog::{self, File, Intake, Item, Label, NewFile, NewVersion, Quota, Sort, Usage, Version};
 use crate::clock::Moment;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::http::problem::{Document, Problem};
 use crate::service::Ground;
 use crate::trust::Package;
@@ -72,8 +72,13 @@ pub(super) async fn create(standing: Standing, Id(id): Id, wish: Wish<New>) -> R
     Quota::reserve(&mut db, catalog.tenant.as_deref(), bytes)
         .await
         .map_err(no_room)?;
-    room_on_disk(&standing, &mut db, bytes).await?;
-    let item = Item::named(&mut db, &catalog, &new.item, new.kind, now).await?;
+    Usage::reserve(&mut db, catalog.tenant.as_deref())
+        .await
+        .map_err(no_room)?;
+    room_on_disk(&standing, &user, &mut db, bytes).await?;
+    let item = Item::named(&mut db, &catalog, &new.item, new.kind, now)
+        .await
+        .map_err(no_room)?;
     let new = NewVersion {
         label: new.version,
         files: new.files,
@@ -120,7 +125,7 @@ pub(super) async fn read(
     (status = 401, body = Document),
     (status = 403, body = Document),
     (status = 404, body = Document),
-    (status = 412, body = Document, description = "It has changed, or is just being judged"),
+    (status = 412, body = Document, description = "It has changed since it was read"),
     (status = 428, body = Document),
 ))]
 pub(super) async fn delete(
@@ -138,7 +143,7 @@ pub(super) async fn delete(
     let of = (&version, tenant.as_deref());
     record(&mut db, &user, "version.delete", of, ground.clock.now()).await?;
     db.commit().await.map_err(Error::from)?;
-    catalog::remove(ground, intake, &version, tenant.as_deref()).await?;
+    catalog::remove(ground, intake, &version, tenant.as_deref()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -185,33 +190,23 @@ async fn found(
     Version::find(db, user, id).await?.ok_or(Problem::NOT_FOUND)
 }
 
-/// Sees that the disk takes so many bytes more, beside those that were promised.
+/// Sees that the disk takes so many bytes more, beside those that were promised. What others do is told to the provider alone.
 async fn room_on_disk(
     standing: &Standing,
+    user: &Principal,
     db: &mut Transaction<'_, Sqlite>,
     bytes: i64,
 ) -> Result<(), Problem> {
-    let coming = Version::in_state(db, State::Receiving).await?;
-    let files = coming.iter().flat_map(|(version, _)| &version.files);
-    let promised: i64 = files
-        .filter(|file| file.digest.is_none())
-        .map(|file| file.bytes)
-        .sum();
+    let promised = Usage::promised(db).await?;
     let space = standing.0.view().space.ok_or(Problem::STATE_UNAVAILABLE)?;
     let wanted = u64::try_from(promised.saturating_add(bytes)).unwrap_or(u64::MAX);
-    match space.takes(wanted) {
-        true => Ok(()),
-        false => Err(Problem::NO_ROOM.about(format!(
+    match (space.takes(wanted), user.sees(None)) {
+        (true, _) => Ok(()),
+        (false, true) => Err(Problem::NO_ROOM.about(format!(
             "{bytes} bytes are wanted, {promised} are promised to others, and the disk has {}.",
             space.available
         ))),
-    }
-}
-
-fn no_room(error: Error) -> Problem {
-    match error.kind() {
-        Kind::Ceiling => Problem::NO_ROOM.about(error.to_string()),
-        _ => error.into(),
+        (false, false) => Err(Problem::NO_ROOM.about("The disk has no room for it.")),
     }
 }
 

@@ -155,6 +155,20 @@ impl File {
         Ok(())
     }
 
+    /// Whether a file in quarantine is one of a version that is to be published.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn is_expected(db: &mut Transaction<'_, Sqlite>, id: Uuid) -> Result<bool> {
+        let statement = "SELECT 1 FROM files JOIN versions ON versions.id = files.version \
+                         WHERE files.id = $1 AND versions.state IN ('RECEIVING', 'VERIFYING')";
+        let row = sqlx::query(statement)
+            .bind(id.to_string())
+            .fetch_optional(&mut **db)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Whether a file of the tenant's needs the blob of this digest.
     ///
     /// # Errors

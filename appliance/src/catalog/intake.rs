@@ -1,6 +1,6 @@
 //! Files that come: each is received by one connection at a time, and is gone on with where the last one ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as Turn, Notify, OwnedMutexGuard};
@@ -8,17 +8,28 @@ use uuid::Uuid;
 
 use super::File;
 use crate::blob::{Blobs, Owner, Partial, Sealed};
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+
+/// Files that stay open between two connections. Others are opened anew, which takes reading what there is of them.
+const OPEN: usize = 16;
 
 /// The large files of a connector, and those of them that come.
 #[derive(Debug)]
 pub struct Intake {
     blobs: Arc<Blobs>,
-    coming: Mutex<HashMap<Uuid, Arc<Turn<Coming>>>>,
+    table: Mutex<Table>,
     /// Versions have come to be whole.
     complete: Notify,
     /// Held by whoever makes blobs of files, or takes those away that no table names.
     pub(super) tending: Turn<()>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    turns: HashMap<Uuid, Arc<Turn<Coming>>>,
+    /// Files that nobody works on, the one that was left first before the others.
+    resting: VecDeque<Uuid>,
 }
 
 /// A file that comes, as far as this process knows it.
@@ -38,7 +49,7 @@ impl Intake {
     pub fn new(blobs: Blobs) -> Self {
         Self {
             blobs: Arc::new(blobs),
-            coming: Mutex::default(),
+            table: Mutex::default(),
             complete: Notify::new(),
             tending: Turn::new(()),
         }
@@ -49,13 +60,12 @@ impl Intake {
         &self.blobs
     }
 
-    /// Has a file for oneself.
+    /// Has a file for oneself; [`Intake::rest`] has to follow.
     ///
     /// # Errors
     /// [`Kind::Taken`] while it is received over another connection.
     pub fn take(&self, file: &File) -> Result<OwnedMutexGuard<Coming>> {
-        let turn = Arc::clone(self.coming().entry(file.id).or_default());
-        turn.try_lock_owned().map_err(|_| {
+        self.turn(file.id).try_lock_owned().map_err(|_| {
             Error::new(
                 Kind::Taken,
                 format!("the file '{}'", file.name),
@@ -64,9 +74,36 @@ impl Intake {
         })
     }
 
+    pub(super) fn turn(&self, id: Uuid) -> Arc<Turn<Coming>> {
+        Arc::clone(self.table().turns.entry(id).or_default())
+    }
+
+    /// Leaves a file alone, which stays open if it is one of the last that were.
+    pub fn rest(&self, id: Uuid) {
+        let mut table = self.table();
+        table.resting.retain(|other| *other != id);
+        table.resting.push_back(id);
+        while table.resting.len() > OPEN {
+            if let Some(oldest) = table.resting.pop_front() {
+                table
+                    .turns
+                    .remove_entry(&oldest)
+                    .into_iter()
+                    .for_each(|(id, turn)| {
+                        // Whoever has it will leave it alone in turn.
+                        if Arc::strong_count(&turn) > 1 {
+                            table.turns.insert(id, turn);
+                        }
+                    });
+            }
+        }
+    }
+
     /// Forgets a file that comes no more.
     pub(super) fn forget(&self, id: Uuid) {
-        self.coming().remove(&id);
+        let mut table = self.table();
+        table.turns.remove(&id);
+        table.resting.retain(|other| *other != id);
     }
 
     /// Tells that a version is whole.
@@ -79,13 +116,13 @@ impl Intake {
         self.complete.notified().await;
     }
 
-    fn coming(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Turn<Coming>>>> {
-        self.coming.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Coming {
-    /// Looks what there is of a file; nothing is begun. It waits for the disk.
+    /// Looks what there is of a file; nothing is begun. It waits for the disk, which may read all of it.
     ///
     /// # Errors
     /// Those of [`Blobs::resume`].
@@ -127,7 +164,7 @@ impl Coming {
         }
     }
 
-    /// Makes what came so far durable, as whoever sent it goes. It waits for the disk.
+    /// Makes durable what came so far, as whoever sent it goes. It waits for the disk.
     pub fn pause(&mut self) {
         if let Self::Partial(partial) = self
             && partial.sync().is_err()
@@ -141,12 +178,7 @@ impl Coming {
     ///
     /// # Errors
     /// Those of [`Partial::seal`]; what is not what it was said to be is gone.
-    pub fn seal(
-        &mut self,
-        blobs: &Blobs,
-        owner: &Owner,
-        file: &File,
-    ) -> Result<Option<crate::digest::Digest>> {
+    pub fn seal(&mut self, blobs: &Blobs, owner: &Owner, file: &File) -> Result<Option<Digest>> {
         let partial = match std::mem::take(self) {
             Self::Partial(partial) if partial.received() == partial.size() => partial,
             other => {

@@ -13,6 +13,8 @@ use crate::access::{Name, Principal};
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
 
+/// The most items of a catalog.
+const ITEMS: i64 = 4096;
 /// The most labels of an item.
 const LABELS: usize = 32;
 /// The longest value of a label, in characters.
@@ -32,6 +34,13 @@ pub enum Sort {
 }
 
 impl Sort {
+    pub(super) fn of(text: &str) -> Self {
+        match text {
+            "package" => Self::Package,
+            _ => Self::File,
+        }
+    }
+
     /// The name in the database.
     fn as_str(self) -> &'static str {
         match self {
@@ -104,10 +113,7 @@ impl Item {
             catalog: row.get("catalog"),
             tenant: row.get("tenant"),
             name: row.get("name"),
-            kind: match kind.as_str() {
-                "package" => Sort::Package,
-                _ => Sort::File,
-            },
+            kind: Sort::of(&kind),
             description: row.get("description"),
             labels: serde_json::from_str(&labels).unwrap_or_default(),
             current: row.get("current"),
@@ -135,7 +141,7 @@ impl Item {
     /// The catalog's item of a name, made where it is not there.
     ///
     /// # Errors
-    /// [`Kind::Taken`] where it is there and of another kind.
+    /// [`Kind::Taken`] where it is there and of another kind, [`Kind::Ceiling`] where there are too many.
     pub async fn named(
         db: &mut Transaction<'_, Sqlite>,
         catalog: &Catalog,
@@ -158,6 +164,18 @@ impl Item {
                     format!("is a {}", item.kind.as_str()),
                 )),
             };
+        }
+        let row = sqlx::query("SELECT COUNT(*) AS count FROM items WHERE catalog = $1")
+            .bind(&catalog.id)
+            .fetch_one(&mut **db)
+            .await?;
+        if row.get::<i64, _>("count") >= ITEMS {
+            let reason = format!("has {ITEMS} items, and takes no more");
+            return Err(Error::new(
+                Kind::Ceiling,
+                format!("catalog {}", catalog.name),
+                reason,
+            ));
         }
         let item = Self {
             id: Uuid::new_v4().to_string(),

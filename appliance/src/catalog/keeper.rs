@@ -1,17 +1,15 @@
-//! What becomes of versions whose files are all there: they are judged one after the other, and published or refused. After a start,
-//! what a crash left over is gone on with or taken away.
+//! What becomes of versions whose files are all there: they are judged one after the other, and published or refused.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ovf::package::MemberName;
 use serde_json::{Value, json};
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::{File, Intake, Sort, State, Version, owner_of, tenant_of};
+use super::{Coming, File, Intake, Sort, State, Version, owner_of, sweep};
 use crate::audit::{self, Deed};
 use crate::blob::{Owner, Sealed};
 use crate::clock::Moment;
@@ -19,18 +17,22 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::log;
 use crate::service::{Context, Ground};
-use crate::trust::{Package, Policy, Root, Signer, judge};
+use crate::trust::{Package, Policy, Root, Signer, judge, refusal};
 
 /// After a failure that says nothing about a version, and between two looks for what nobody brings to its end.
 const PAUSE: Duration = Duration::from_secs(60);
 /// How long a version may take to come.
 const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often a version is judged: one on which the program ends each time is refused in the end.
+const ATTEMPTS: i64 = 3;
+/// How long a connection that has a file for itself is waited for, when the file is to go.
+const TURN: Duration = Duration::from_secs(5);
 
 /// Keeps the catalogs for as long as the service runs.
 pub async fn keep(context: Arc<Context>) {
     let Some(ground) = context.ground() else { return };
     let Some(intake) = &ground.intake else { return };
-    if let Err(error) = sweep(ground, intake).await {
+    if let Err(error) = sweep::run(&context, ground, intake).await {
         log::error(error.chain());
     }
     loop {
@@ -42,86 +44,150 @@ pub async fn keep(context: Arc<Context>) {
 }
 
 async fn proceed(ground: &Ground, intake: &Intake) -> Result<()> {
+    let now = ground.clock.now();
+    if !now.is_plausible() {
+        // Certificates would be judged, and patience reckoned, by a time that can't be.
+        return Ok(());
+    }
     let mut db = ground.database.begin().await?;
     let whole = Version::in_state(&mut db, State::Verifying).await?;
     let coming = Version::in_state(&mut db, State::Receiving).await?;
     drop(db);
-    for (version, tenant) in whole {
-        // What keeps one from being judged says nothing about the others.
-        if let Err(error) = decide(ground, intake, &version, tenant.as_deref()).await {
+    // What keeps one from its end says nothing about the others.
+    let tell = |version: &Version, done: Result<()>| {
+        if let Err(error) = done {
             log::error(format_args!("version {}: {}", version.id, error.chain()));
         }
+    };
+    for (version, tenant) in whole {
+        tell(
+            &version,
+            decide(ground, intake, &version, tenant.as_deref()).await,
+        );
     }
-    let now = ground.clock.now();
     for (version, tenant) in coming {
         if now.since(version.changed) > PATIENCE {
-            let mut db = ground.database.begin().await?;
-            version.delete(&mut db, version.revision).await?;
-            record(&mut db, &version, tenant.as_deref(), "version.expire", now).await?;
-            db.commit().await?;
-            remove(ground, intake, &version, tenant.as_deref()).await?;
+            tell(
+                &version,
+                expire(ground, intake, &version, tenant.as_deref(), now).await,
+            );
         }
     }
+    Ok(())
+}
+
+async fn expire(
+    ground: &Ground,
+    intake: &Intake,
+    version: &Version,
+    tenant: Option<&str>,
+    now: Moment,
+) -> Result<()> {
+    let mut db = ground.database.begin().await?;
+    version.delete(&mut db, version.revision).await?;
+    record(&mut db, version, tenant, "version.expire", now).await?;
+    db.commit().await?;
+    remove(ground, intake, version, tenant).await;
     Ok(())
 }
 
 /// Judges a version, and makes it what it is to be.
 async fn decide(ground: &Ground, intake: &Intake, version: &Version, tenant: Option<&str>) -> Result<()> {
     let owner = owner_of(tenant)?;
-    let now = ground.clock.now();
     let mut db = ground.database.begin().await?;
-    let sort = sort_of(&mut db, version).await?;
-    let policy = Policy::in_force(&mut db, tenant, now).await?;
+    let sort = version.sort(&mut db).await?;
+    let policy = Policy::in_force(&mut db, tenant, ground.clock.now()).await?;
     let asked = Policy::of(&mut db, tenant).await?.0;
     let believes_nobody = asked.signer == Signer::Trusted
         && asked.pins.is_empty()
         && Root::of(&mut db, tenant).await?.is_empty();
-    drop(db);
+    let attempt = version.attempt(&mut db).await?;
+    db.commit().await?;
 
+    let judged = match attempt <= ATTEMPTS {
+        true => look_at(intake, owner, version, sort, policy, believes_nobody).await,
+        false => Ok(Err(refusal(
+            "catalog.not-judged",
+            "the judgement failed each time",
+        ))),
+    };
+    let files = match judged {
+        Ok(judged) => judged,
+        // It is not there, or not what it was: nobody brings it back.
+        Err(error) if matches!(error.kind(), Kind::Unknown | Kind::StateCorrupt | Kind::Mismatch) => {
+            Err(refusal("catalog.bytes-lost", &error.chain().to_string()))
+        }
+        Err(error) => return Err(error),
+    };
+    let is_accepted = files.is_ok();
+    let tending = intake.tending.lock().await;
+    let verdict = match files {
+        Ok((files, verdict)) => {
+            adopt(intake, owner, files).await?;
+            verdict
+        }
+        Err(verdict) => verdict,
+    };
+    let now = ground.clock.now();
+    let mut db = ground.database.begin().await?;
+    let (passed, action) = match is_accepted {
+        true => (version.publish(&mut db, &verdict, now).await, "version.publish"),
+        false => (version.reject(&mut db, &verdict, now).await, "version.reject"),
+    };
+    match passed {
+        Ok(()) => {
+            record(&mut db, version, tenant, action, now).await?;
+            db.commit().await?;
+        }
+        // Somebody took it away meanwhile.
+        Err(error) if error.kind() == Kind::Changed => drop(db),
+        Err(error) => return Err(error),
+    }
+    drop(tending);
+    // Blobs that a table names stay.
+    remove(ground, intake, version, tenant).await;
+    Ok(())
+}
+
+/// Files that were accepted with the verdict, or the verdict that refuses them.
+type Judged = std::result::Result<(Vec<Whole>, Value), Value>;
+
+async fn look_at(
+    intake: &Intake,
+    owner: Owner,
+    version: &Version,
+    sort: Sort,
+    policy: ovf::verify::Policy,
+    believes_nobody: bool,
+) -> Result<Judged> {
     let mut files = Vec::new();
     for file in &version.files {
-        files.push(fetch(intake, owner, file).await?);
+        let fetched = fetch(intake, owner, file).await;
+        intake.rest(file.id);
+        files.push(fetched?);
     }
     let names: Vec<_> = version.files.iter().map(|file| file.name.clone()).collect();
-    let (files, judged) = spawn_blocking(move || {
-        let judged = verdict(&files, &names, sort, &policy, believes_nobody);
-        (files, judged)
-    })
-    .await
-    .map_err(ended)?;
-    let (accepted, verdict) = judged?;
-    let tending = intake.tending.lock().await;
-    if accepted {
-        let blobs = Arc::clone(intake.blobs());
-        let adopt = move || {
-            for file in files {
-                if let Whole::Sealed(sealed) = file {
-                    blobs.adopt(&owner, *sealed)?;
-                }
-            }
-            Ok::<(), Error>(())
-        };
-        spawn_blocking(adopt).await.map_err(ended)??;
-    }
-    let mut db = ground.database.begin().await?;
-    let action = match accepted {
-        true => {
-            version.publish(&mut db, &verdict, now).await?;
-            "version.publish"
-        }
-        false => {
-            version.reject(&mut db, &verdict, now).await?;
-            "version.reject"
-        }
+    let judge = move || {
+        let (is_accepted, verdict) = verdict(&files, &names, sort, &policy, believes_nobody)?;
+        Ok(match is_accepted {
+            true => Ok((files, verdict)),
+            false => Err(verdict),
+        })
     };
-    record(&mut db, version, tenant, action, now).await?;
-    db.commit().await?;
-    drop(tending);
-    match accepted {
-        true => version.files.iter().for_each(|file| intake.forget(file.id)),
-        false => remove(ground, intake, version, tenant).await?,
-    }
-    Ok(())
+    spawn_blocking(judge).await.map_err(ended)?
+}
+
+async fn adopt(intake: &Intake, owner: Owner, files: Vec<Whole>) -> Result<()> {
+    let blobs = Arc::clone(intake.blobs());
+    let adopt = move || {
+        for file in files {
+            if let Whole::Sealed(sealed) = file {
+                blobs.adopt(&owner, *sealed)?;
+            }
+        }
+        Ok(())
+    };
+    spawn_blocking(adopt).await.map_err(ended)?
 }
 
 /// A file that is there, whole.
@@ -137,20 +203,21 @@ async fn fetch(intake: &Intake, owner: Owner, file: &File) -> Result<Whole> {
     let mut coming = intake.take(file)?;
     let (blobs, file) = (Arc::clone(intake.blobs()), file.clone());
     let fetch = move || {
+        let place = format!("the file '{}'", file.name);
+        let noted = file
+            .digest
+            .as_deref()
+            .and_then(|digest| digest.parse::<Digest>().ok());
+        let noted = noted.ok_or_else(|| Error::new(Kind::StateCorrupt, &place, "has no digest"))?;
         coming.look(&blobs, &owner, &file)?;
         coming.seal(&blobs, &owner, &file)?;
-        if let super::Coming::Sealed(sealed) = std::mem::take(&mut *coming) {
-            return Ok(Whole::Sealed(sealed));
+        if let Coming::Sealed(sealed) = std::mem::take(&mut *coming) {
+            return match sealed.digest() == noted {
+                true => Ok(Whole::Sealed(sealed)),
+                false => Err(Error::new(Kind::Mismatch, place, "is not what was received")),
+            };
         }
-        let missing = || {
-            Error::new(
-                Kind::StateCorrupt,
-                format!("the file '{}'", file.name),
-                "is not there any more",
-            )
-        };
-        let digest = file.digest.as_deref().and_then(|digest| digest.parse().ok());
-        let (blob, bytes) = blobs.open_blob(&owner, &digest.ok_or_else(missing)?)?;
+        let (blob, bytes) = blobs.open_blob(&owner, &noted)?;
         Ok(Whole::Blob(blob, bytes))
     };
     spawn_blocking(fetch).await.map_err(ended)?
@@ -180,96 +247,46 @@ fn verdict(
     judge(&Package::new(package), policy, believes_nobody)
 }
 
-/// Takes away what is left of a version that is in no table any more, or was refused.
-///
-/// # Errors
-/// The database or the disk fails: what is left is found at the next start.
-pub async fn remove(ground: &Ground, intake: &Intake, version: &Version, tenant: Option<&str>) -> Result<()> {
-    let owner = owner_of(tenant)?;
-    let _tending = intake.tending.lock().await;
+/// Takes away what no table names of what a version was; what can't be removed now is found at the next start.
+pub async fn remove(ground: &Ground, intake: &Intake, version: &Version, tenant: Option<&str>) {
     for file in &version.files {
-        intake.forget(file.id);
-        let digest: Option<Digest> = file.digest.as_deref().and_then(|digest| digest.parse().ok());
-        let unneeded = match digest {
-            Some(digest) => {
-                let mut db = ground.database.begin().await?;
-                (!File::is_kept(&mut db, tenant, &digest).await?).then_some(digest)
-            }
-            None => None,
-        };
-        let (blobs, id) = (Arc::clone(intake.blobs()), file.id);
-        let remove = move || {
-            blobs.discard(&owner, id)?;
-            unneeded.map_or(Ok(()), |digest| blobs.remove(&owner, &digest))
-        };
-        spawn_blocking(remove).await.map_err(ended)??;
-    }
-    Ok(())
-}
-
-/// Takes away what no table names, and seals what was whole when a crash came.
-async fn sweep(ground: &Ground, intake: &Intake) -> Result<()> {
-    let mut db = ground.database.begin().await?;
-    let mut known = HashSet::new();
-    let coming = Version::in_state(&mut db, State::Receiving).await?;
-    for (version, _) in coming
-        .iter()
-        .chain(&Version::in_state(&mut db, State::Verifying).await?)
-    {
-        known.extend(version.files.iter().map(|file| file.id));
-    }
-    drop(db);
-    let tending = intake.tending.lock().await;
-    let blobs = Arc::clone(intake.blobs());
-    let owners = spawn_blocking(move || blobs.owners()).await.map_err(ended)??;
-    for owner in owners {
-        let (blobs, known) = (Arc::clone(intake.blobs()), known.clone());
-        let look = move || {
-            for id in blobs.quarantined(&owner)? {
-                if !known.contains(&id) {
-                    blobs.discard(&owner, id)?;
-                }
-            }
-            blobs.list(&owner)
-        };
-        for digest in spawn_blocking(look).await.map_err(ended)?? {
-            let mut db = ground.database.begin().await?;
-            if !File::is_kept(&mut db, tenant_of(&owner).as_deref(), &digest).await? {
-                drop(db);
-                let blobs = Arc::clone(intake.blobs());
-                spawn_blocking(move || blobs.remove(&owner, &digest))
-                    .await
-                    .map_err(ended)??;
-            }
+        if let Err(error) = remove_file(ground, intake, file, tenant).await {
+            log::warn(error.chain());
         }
     }
-    drop(tending);
-    for (version, tenant) in &coming {
-        arrive(ground, intake, version, tenant.as_deref()).await?;
-    }
-    Ok(())
 }
 
-/// Writes down what is whole of a version, and that all is, if it is.
-async fn arrive(ground: &Ground, intake: &Intake, version: &Version, tenant: Option<&str>) -> Result<()> {
+async fn remove_file(ground: &Ground, intake: &Intake, file: &File, tenant: Option<&str>) -> Result<()> {
     let owner = owner_of(tenant)?;
-    for file in version.files.iter().filter(|file| file.digest.is_none()) {
-        let mut coming = intake.take(file)?;
-        let (blobs, file) = (Arc::clone(intake.blobs()), file.clone());
-        let (file, sealed) = spawn_blocking(move || {
-            let looked = coming.look(&blobs, &owner, &file);
-            let sealed = looked.and_then(|_| coming.seal(&blobs, &owner, &file));
-            (file, sealed)
-        })
-        .await
-        .map_err(ended)?;
-        match sealed {
-            Ok(Some(digest)) => {
-                version.arrived(ground, &file, &digest).await?;
-            }
-            Ok(None) => {}
-            Err(error) => log::warn(error.chain()),
+    // A connection that still sends looks whether the file is wanted when it ends, and removes it itself.
+    if let Ok(mut coming) = timeout(TURN, intake.turn(file.id).lock_owned()).await {
+        *coming = Coming::Unseen;
+        let (blobs, id) = (Arc::clone(intake.blobs()), file.id);
+        let discard = move || blobs.discard(&owner, id);
+        let mut db = ground.database.begin().await?;
+        let is_expected = File::is_expected(&mut db, file.id).await?;
+        drop(db);
+        if !is_expected {
+            spawn_blocking(discard).await.map_err(ended)??;
         }
+    }
+    intake.forget(file.id);
+    let _tending = intake.tending.lock().await;
+    let Some(digest) = file
+        .digest
+        .as_deref()
+        .and_then(|digest| digest.parse::<Digest>().ok())
+    else {
+        return Ok(());
+    };
+    let mut db = ground.database.begin().await?;
+    let is_kept = File::is_kept(&mut db, tenant, &digest).await?;
+    drop(db);
+    if !is_kept {
+        let blobs = Arc::clone(intake.blobs());
+        spawn_blocking(move || blobs.remove(&owner, &digest))
+            .await
+            .map_err(ended)??;
     }
     Ok(())
 }
@@ -295,17 +312,6 @@ impl Version {
     }
 }
 
-async fn sort_of(db: &mut Transaction<'_, Sqlite>, version: &Version) -> Result<Sort> {
-    let row = sqlx::query("SELECT kind FROM items WHERE id = $1")
-        .bind(&version.item)
-        .fetch_one(&mut **db)
-        .await?;
-    Ok(match row.get::<String, _>("kind").as_str() {
-        "package" => Sort::Package,
-        _ => Sort::File,
-    })
-}
-
 async fn record(
     db: &mut Transaction<'_, Sqlite>,
     version: &Version,
@@ -323,6 +329,6 @@ async fn record(
     audit::record(db, deed, now).await
 }
 
-fn ended(error: tokio::task::JoinError) -> Error {
+pub(super) fn ended(error: tokio::task::JoinError) -> Error {
     Error::new(Kind::Io, "the catalogs", "the service ends").because(error)
 }

@@ -93,7 +93,46 @@ impl Quota {
     }
 }
 
+/// The most versions of a tenant that are kept, also of those that were refused, and that come at once.
+const VERSIONS: i64 = 10_000;
+const COMING: i64 = 64;
+
 impl Usage {
+    /// Sees that a tenant may announce one more version: each takes room in tables, however few bytes it has.
+    ///
+    /// # Errors
+    /// [`Kind::Ceiling`].
+    pub async fn reserve(db: &mut Transaction<'_, Sqlite>, tenant: Option<&str>) -> Result<()> {
+        let statement = "SELECT COUNT(*) AS versions, \
+                         COUNT(CASE WHEN versions.state = 'RECEIVING' THEN 1 END) AS coming FROM versions \
+                         JOIN items ON items.id = versions.item JOIN catalogs ON catalogs.id = items.catalog \
+                         WHERE COALESCE(catalogs.tenant, '') = $1";
+        let row = sqlx::query(statement)
+            .bind(tenant.unwrap_or_default())
+            .fetch_one(&mut **db)
+            .await?;
+        let (versions, coming): (i64, i64) = (row.get("versions"), row.get("coming"));
+        let reason = match (versions >= VERSIONS, coming >= COMING) {
+            (true, _) => format!("has {versions} versions, and no more than {VERSIONS} are kept"),
+            (_, true) => {
+                format!("has {coming} versions that are still to come, and no more than {COMING} may")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::new(Kind::Ceiling, "the tenant", reason))
+    }
+
+    /// Bytes that were promised to whoever brings them, and did not come yet.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn promised(db: &mut Transaction<'_, Sqlite>) -> Result<i64> {
+        let statement = "SELECT CAST(COALESCE(SUM(files.bytes), 0) AS BIGINT) AS bytes FROM files \
+                         JOIN versions ON versions.id = files.version \
+                         WHERE versions.state = 'RECEIVING' AND files.digest IS NULL";
+        Ok(sqlx::query(statement).fetch_one(&mut **db).await?.get("bytes"))
+    }
+
     /// A tenant's; the provider's own where there is none.
     ///
     /// # Errors

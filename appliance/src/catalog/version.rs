@@ -7,7 +7,7 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{File, Item, Label, NewFile};
+use super::{File, Item, Label, NewFile, Sort};
 use crate::access::Principal;
 use crate::clock::Moment;
 use crate::digest::{hex, sha256};
@@ -139,8 +139,8 @@ impl Version {
     ) -> Result<Self> {
         let id = Uuid::new_v4().to_string();
         let bytes = new.files.iter().map(|file| file.bytes).sum();
-        let statement = "INSERT INTO versions (id, item, label, state, bytes, author, created, changed, revision) \
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 1)";
+        let statement = "INSERT INTO versions (id, item, label, state, bytes, author, created, changed, attempts, revision) \
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0, 1)";
         sqlx::query(statement)
             .bind(&id)
             .bind(&item.id)
@@ -167,27 +167,36 @@ impl Version {
         })
     }
 
-    /// Those of an item, the newest first, before `before`; without their files.
+    /// Those of an item, the newest first, after the one of a cursor; without their files and what was found about them.
     ///
     /// # Errors
     /// The database fails.
     pub async fn list(
         db: &mut Transaction<'_, Sqlite>,
         item: &Item,
-        before: Option<i64>,
+        after: Option<(i64, &str)>,
         most: u32,
     ) -> Result<Vec<Self>> {
+        let columns = COLUMNS.replace("versions.verdict", "NULL AS verdict");
         let statement = format!(
-            "SELECT {COLUMNS} {FROM} WHERE versions.item = $1 AND versions.created < $2 \
-             ORDER BY versions.created DESC LIMIT $3"
+            "SELECT {columns} {FROM} WHERE versions.item = $1 \
+             AND (versions.created < $2 OR (versions.created = $2 AND versions.id < $3)) \
+             ORDER BY versions.created DESC, versions.id DESC LIMIT $4"
         );
+        let (created, id) = after.unwrap_or((i64::MAX, ""));
         let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(&item.id)
-            .bind(before.unwrap_or(i64::MAX))
+            .bind(created)
+            .bind(id)
             .bind(i64::from(most))
             .fetch_all(&mut **db)
             .await?;
         rows.iter().map(Self::read).collect()
+    }
+
+    /// Where the next page of a list begins.
+    pub fn cursor(&self) -> String {
+        format!("{}.{}", self.created.0, self.id)
     }
 
     /// The one of an id, if the principal sees it, with the tenant that it belongs to.
@@ -240,6 +249,29 @@ impl Version {
         Ok(found)
     }
 
+    /// What the item is.
+    pub(super) async fn sort(&self, db: &mut Transaction<'_, Sqlite>) -> Result<Sort> {
+        let row = sqlx::query("SELECT kind FROM items WHERE id = $1")
+            .bind(&self.item)
+            .fetch_one(&mut **db)
+            .await?;
+        Ok(Sort::of(row.get("kind")))
+    }
+
+    /// Counts a judgement before it begins; the number of this one.
+    pub(super) async fn attempt(&self, db: &mut Transaction<'_, Sqlite>) -> Result<i64> {
+        sqlx::query("UPDATE versions SET attempts = attempts + 1 WHERE id = $1")
+            .bind(&self.id)
+            .execute(&mut **db)
+            .await?;
+        let row = sqlx::query("SELECT attempts FROM versions WHERE id = $1")
+            .bind(&self.id)
+            .fetch_optional(&mut **db)
+            .await?;
+        row.map(|row| row.get("attempts"))
+            .ok_or_else(|| super::changed("version", self.version.as_str()))
+    }
+
     /// All files are there: they can be judged.
     ///
     /// # Errors
@@ -283,10 +315,9 @@ impl Version {
     /// # Errors
     /// [`Kind::Changed`].
     pub async fn delete(&self, db: &mut Transaction<'_, Sqlite>, revision: i64) -> Result<()> {
-        let deleted = sqlx::query("DELETE FROM versions WHERE id = $1 AND revision = $2 AND state <> $3")
+        let deleted = sqlx::query("DELETE FROM versions WHERE id = $1 AND revision = $2")
             .bind(&self.id)
             .bind(revision)
-            .bind(State::Verifying.as_str())
             .execute(&mut **db)
             .await?;
         match deleted.rows_affected() {

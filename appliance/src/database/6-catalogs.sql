@@ -1,7 +1,7 @@
 -- Whose signatures are believed, by a tenant, or where none is named by the provider for what is its own.
 CREATE TABLE trust_roots (
     id TEXT PRIMARY KEY,
-    tenant TEXT REFERENCES tenants (id),
+    tenant TEXT REFERENCES tenants (id) ON DELETE CASCADE,
     name TEXT NOT NULL,
     certificate TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
@@ -13,7 +13,7 @@ CREATE UNIQUE INDEX trust_roots_of ON trust_roots (COALESCE(tenant, ''), fingerp
 -- What is asked of packages beside that, as a JSON document.
 CREATE TABLE policies (
     id TEXT PRIMARY KEY,
-    tenant TEXT REFERENCES tenants (id),
+    tenant TEXT REFERENCES tenants (id) ON DELETE CASCADE,
     document TEXT NOT NULL,
     revision BIGINT NOT NULL
 );
@@ -70,6 +70,7 @@ CREATE TABLE versions (
     bytes BIGINT NOT NULL,
     digest TEXT,
     verdict TEXT,
+    attempts BIGINT NOT NULL,
     author TEXT NOT NULL,
     created BIGINT NOT NULL,
     changed BIGINT NOT NULL,

@@ -1,7 +1,7 @@
 //! The judgement on a package whose files are here.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 
 use ovf::Error as OvfError;
 use ovf::package::{Folder, FolderFile, MemberName, Source};
@@ -9,6 +9,10 @@ use ovf::verify::{Policy, digests_named, verify_with};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
+
+/// The most checks of a verdict that are kept, and bytes of a reason.
+const CHECKS: usize = 100;
+const REASON: usize = 500;
 
 /// Files of a package, open, with their names and lengths.
 pub struct Package(Vec<(MemberName, u64, File)>);
@@ -48,7 +52,8 @@ impl Package {
         if main.has_extension("ova")
             && let Some((_, _, file)) = self.0.first()
         {
-            return Ok(Source::seekable(file.try_clone().map_err(failed)?));
+            let file = file.try_clone().map_err(failed)?;
+            return Ok(Source::seekable(FromStart { file, place: 0 }));
         }
         let files = self
             .0
@@ -81,12 +86,8 @@ impl Package {
 /// Its files can't be read: that says nothing about the package.
 pub fn judge(package: &Package, policy: &Policy, believes_nobody: bool) -> Result<(bool, Value)> {
     if believes_nobody {
-        let check = json!({
-            "code": "trust.nobody",
-            "outcome": "failed",
-            "reason": "the tenant has named no certificate that it believes, and its policy asks for a signer who leads to one",
-        });
-        return Ok((false, json!({ "accepted": false, "checks": [check] })));
+        let reason = "the tenant has named no certificate that it believes, and its policy asks for a signer who leads to one";
+        return Ok((false, refusal("trust.nobody", reason)));
     }
     let verdict = package.verdict(policy)?;
     if let Some(unread) = verdict
@@ -95,9 +96,38 @@ pub fn judge(package: &Package, policy: &Policy, believes_nobody: bool) -> Resul
     {
         return Err(Error::new(Kind::Io, "the package", unread.reason.clone()));
     }
-    let told = serde_json::to_value(&verdict)
-        .map_err(|error| Error::new(Kind::Malformed, "the verdict", "can't be told").because(error))?;
-    Ok((verdict.is_accepted(), told))
+    Ok((verdict.is_accepted(), told(&verdict)))
+}
+
+/// What is kept of a verdict: what failed first, and no more than somebody reads.
+fn told(verdict: &ovf::verify::Verdict) -> Value {
+    let others = verdict
+        .checks()
+        .iter()
+        .filter(|check| check.outcome != ovf::verify::Outcome::Failed);
+    let mut checks: Vec<_> = verdict.failures().chain(others).take(CHECKS).cloned().collect();
+    for check in &mut checks {
+        let end = check.reason.floor_char_boundary(REASON);
+        check.reason.truncate(end);
+    }
+    let mut told = json!({
+        "accepted": verdict.is_accepted(),
+        "checks": checks,
+        "tolerated": verdict.tolerated(),
+    });
+    if let Some(signer) = verdict.signer() {
+        told["signer"] = json!(signer);
+    }
+    let omitted = verdict.checks().len().saturating_sub(CHECKS);
+    if omitted > 0 {
+        told["omitted"] = omitted.into();
+    }
+    told
+}
+
+/// A verdict that something else than the package's contents gave.
+pub fn refusal(code: &str, reason: &str) -> Value {
+    json!({ "accepted": false, "checks": [{ "code": code, "outcome": "failed", "reason": reason }] })
 }
 
 /// Files side by side, wherever they are kept.
@@ -118,10 +148,22 @@ impl Folder for Files {
     }
 }
 
-/// A file read from its beginning, whoever else reads it.
+/// A file read from its beginning, whoever else reads it: clones of a file share one place.
 struct FromStart {
     file: File,
     place: u64,
+}
+
+impl Seek for FromStart {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(place) => Some(place),
+            SeekFrom::Current(by) => self.place.checked_add_signed(by),
+            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+        };
+        self.place = place.ok_or(std::io::ErrorKind::InvalidInput)?;
+        Ok(self.place)
+    }
 }
 
 impl Read for FromStart {

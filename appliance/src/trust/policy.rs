@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 /// The most pins, lists and tolerances.
 const MOST: usize = 64;
 /// The largest RSA key that can be asked for, in bits.
-const LARGEST_KEY: u32 = 16_384;
+const LARGEST_KEY: usize = 16_384;
 
 /// Whose signature a package has to bear.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -92,16 +92,17 @@ impl Policy {
         }
         let document = serde_json::to_string(self).unwrap_or_default();
         let written = match was {
-            0 => sqlx::query("INSERT INTO policies (id, tenant, document, revision) VALUES ($1, $2, $3, 1)")
-                .bind(Uuid::new_v4().to_string())
-                .bind(tenant),
+            0 => sqlx::query("INSERT INTO policies (tenant, document, id, revision) VALUES ($1, $2, $3, 1)")
+                .bind(tenant)
+                .bind(document)
+                .bind(Uuid::new_v4().to_string()),
             _ => sqlx::query(
-                "UPDATE policies SET document = $3, revision = revision + 1 WHERE COALESCE(tenant, '') = $2",
+                "UPDATE policies SET document = $1, revision = revision + 1 WHERE COALESCE(tenant, '') = $2",
             )
-            .bind("")
+            .bind(document)
             .bind(tenant.unwrap_or_default()),
         };
-        written.bind(document).execute(&mut **db).await?;
+        written.execute(&mut **db).await?;
         Ok(was + 1)
     }
 
@@ -131,11 +132,18 @@ impl Policy {
         if lists.iter().any(|length| *length > MOST) {
             return Err(wrong(&format!("names more than {MOST} of a sort")));
         }
-        let bits = self
-            .min_key_bits
-            .map(|bits| bits.min(LARGEST_KEY))
-            .map(usize::try_from);
-        let bits = bits.transpose().unwrap_or_default().unwrap_or(MIN_KEY_BITS);
+        let bits = self.min_key_bits.map_or(Ok(MIN_KEY_BITS), usize::try_from);
+        let bits = bits
+            .ok()
+            .filter(|bits| (MIN_KEY_BITS..=LARGEST_KEY).contains(bits));
+        let bits = bits.ok_or_else(|| {
+            wrong(&format!(
+                "asks for RSA keys that have not {MIN_KEY_BITS} to {LARGEST_KEY} bits"
+            ))
+        })?;
+        if self.revocation_list_max_age == Some(0) {
+            return Err(wrong("takes no revocation list, however new"));
+        }
         let pin = |text: &String| {
             KeyPin::parse(text).map_err(|error| wrong("has a pin that is none").because(error))
         };
@@ -160,7 +168,7 @@ impl Policy {
             policy.roots = roots;
             policy.pins = self.pins.iter().map(pin).collect::<Result<_>>()?;
         }
-        policy.min_key_bits = bits.max(MIN_KEY_BITS);
+        policy.min_key_bits = bits;
         policy.revocation = revocation;
         Ok(policy)
     }
@@ -182,10 +190,7 @@ mod tests {
         assert_eq!((none.now, none.min_key_bits), (1_800_000_000, MIN_KEY_BITS));
         assert!(!none.tolerances.contains(&Tolerance::Sha1));
         assert!(!policy(r#"{"signer": "none"}"#).unwrap().require_signature);
-        assert_eq!(
-            policy(r#"{"min_key_bits": 1024}"#).unwrap().min_key_bits,
-            MIN_KEY_BITS
-        );
+        assert_eq!(policy(r#"{"min_key_bits": 4096}"#).unwrap().min_key_bits, 4096);
         assert!(serde_json::from_str::<Policy>(r#"{"signers": "any"}"#).is_err());
     }
 
@@ -193,6 +198,9 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         for bad in [
             r#"{"pins": ["abc"]}"#.to_owned(),
+            r#"{"min_key_bits": 1024}"#.to_owned(),
+            r#"{"min_key_bits": 100000}"#.to_owned(),
+            r#"{"revocation_list_max_age": 0}"#.to_owned(),
             r#"{"tolerances": ["everything"]}"#.to_owned(),
             r#"{"revocation_lists": ["-----BEGIN X509 CRL-----"]}"#.to_owned(),
             format!("{{\"tolerances\": [{}\"sha1\"]}}", "\"sha1\",".repeat(MOST)),
