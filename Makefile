@@ -12,7 +12,8 @@ VCC := $(CARGO_TARGET_DIR)/$(TARGET)/appliance/vcc
 REGISTRY := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src
 # Static, and without the paths of this checkout: the same source gives the same bytes wherever it is built.
 # Nothing unwinds in it, and a tenth of it would be tables for that; its own addresses are put right from a short list (RELR).
-RUNTIME_FLAGS := -C target-feature=+crt-static -C force-unwind-tables=no -C link-arg=-Wl,--pack-dyn-relocs=relr --remap-path-prefix=$(CURDIR)=/vcc --remap-path-prefix=$(REGISTRY)=/registry
+RUNTIME_FLAGS := -C target-feature=+crt-static -C force-unwind-tables=no \
+  -C link-arg=-Wl,--no-eh-frame-hdr,--pack-dyn-relocs=relr,--icf=safe --remap-path-prefix=$(CURDIR)=/vcc --remap-path-prefix=$(REGISTRY)=/registry
 RUNTIME_CFLAGS := -fno-asynchronous-unwind-tables
 KEYS := out/keys
 PACKAGE := out/vcc-node.ova
