@@ -18,13 +18,14 @@ RUNTIME_CFLAGS := -fno-asynchronous-unwind-tables
 KEYS := out/keys
 PACKAGE := out/vcc-node.ova
 
-.PHONY: help demo test check fuzz bench-inputs e2e package deb dependencies lint deny unit commands reproducible bench clean
+.PHONY: help demo test check fuzz bench-inputs e2e package deb dependencies lint deny unit commands openapi reproducible bench clean
 
 help:
 	@echo "make demo    build, sign, verify and boot an appliance, and talk to it"
 	@echo "make test    every test (installs what it needs)"
 	@echo "make check   format, lints and unit tests"
 	@echo "make deb     a Debian package of vcc: services, command line, manual"
+	@echo "make openapi the API's description anew, from the code"
 	@echo "make fuzz    every reader against made-up input, FUZZ_SECONDS (60) each"
 	@echo "make bench   sizes and speeds, beside their peers; bench-NAME for one of benches/"
 
@@ -68,6 +69,10 @@ check: lint unit
 # The seeds are replayed on stable by the tests of ovf and image; this looks for new inputs.
 fuzz:
 	@scripts/fuzz.sh
+
+# The API's description as it is served; a test sees that it is what the code says.
+openapi:
+	VCC_WRITE_OPENAPI=1 $(CARGO) test --locked -q -p appliance --lib openapi
 
 deny: dependencies
 	@scripts/deny.sh
