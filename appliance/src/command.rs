@@ -4,6 +4,7 @@
 mod audit;
 mod authority;
 mod backup;
+mod catalog;
 mod cloud;
 #[cfg(feature = "manual")]
 mod completions;
@@ -100,6 +101,8 @@ enum Verb {
     #[command(subcommand)]
     Authority(authority::Verb),
     #[command(subcommand)]
+    Catalog(catalog::Verb),
+    #[command(subcommand)]
     Cloud(cloud::Verb),
     #[command(subcommand)]
     Config(config::Verb),
@@ -169,6 +172,7 @@ impl Cli {
             Verb::Tenant(verb) => ask(&call, verb.run(&call)),
             Verb::Token(verb) => ask(&call, verb.run(&call)),
             Verb::Authority(verb) => ask(&call, verb.run(&call)),
+            Verb::Catalog(verb) => ask(&call, verb.run(&call)),
             Verb::Cloud(verb) => ask(&call, verb.run(&call)),
             Verb::Config(verb) => ask(&call, verb.run(&call)),
             Verb::Task(verb) => ask(&call, verb.run(&call)),

@@ -80,8 +80,7 @@ impl Connector {
     }
 
     fn problem(&self, path: &str, answer: &Answer) -> Failure {
-        let resource = path.split('?').next().unwrap_or_default();
-        Failure::of(format!("{}{resource}", self.place), answer)
+        Failure::of(format!("{}{}", self.place, resource(path)), answer)
     }
 
     /// Asks, and takes a success alone for an answer.
@@ -171,6 +170,12 @@ impl Connector {
         self.change(Method::PATCH, path, &tag, body).await
     }
 
+    /// Replaces what is there as it was read, or as of a revision.
+    pub(crate) async fn replace(&mut self, path: &str, revision: Option<u64>, body: &Value) -> Result<Value> {
+        let tag = self.tag(path, revision).await?;
+        self.change(Method::PUT, path, &tag, body).await
+    }
+
     /// Replaces what is there as of a revision.
     pub(crate) async fn put(&mut self, path: &str, revision: u64, body: &Value) -> Result<Value> {
         self.change(Method::PUT, path, &quoted(revision), body).await
@@ -235,7 +240,8 @@ impl Connector {
         page: usize,
         take: &mut impl FnMut(Vec<Value>) -> Result<bool>,
     ) -> Result<()> {
-        let mut next_page = format!("{path}?limit={page}");
+        let mark = if path.contains('?') { '&' } else { '?' };
+        let mut next_page = format!("{path}{mark}limit={page}");
         loop {
             let answer = self.ask(Method::GET, &next_page, Question::default()).await?;
             let some: Vec<Value> = answer.json()?;
@@ -248,7 +254,7 @@ impl Connector {
             match next {
                 Some(next) if !is_empty && wants_more => {
                     // Elsewhere the token has no business.
-                    if !next.strip_prefix(path).is_some_and(|rest| rest.starts_with('?')) {
+                    if resource(next) != resource(path) {
                         return Err(wrong("names a next page that is of another list").into());
                     }
                     next_page = next.to_owned();
@@ -269,6 +275,23 @@ impl Connector {
             Err(answer) => Err(self.problem(PATH, &answer)),
         }
     }
+}
+
+/// A path without what is asked about it.
+fn resource(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default()
+}
+
+/// A value as a query has it.
+pub(crate) fn escaped(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    value
+        .bytes()
+        .map(|byte| match plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 fn quoted(revision: u64) -> String {

@@ -99,11 +99,11 @@ impl Failure {
     }
 
     /// There is nothing of this name.
-    pub(super) fn unknown(noun: &str, wanted: &str) -> Self {
+    pub(super) fn unknown(noun: &str, wanted: &str, verb: &str) -> Self {
         Self::refused(
             format!("{noun} '{wanted}'"),
             "is not there, or you don't see it",
-            format!("vcc {noun} list shows those that you see"),
+            format!("{verb} shows those that you see"),
         )
     }
 

@@ -13,6 +13,8 @@ const PAGE: usize = 200;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Resource {
     noun: &'static str,
+    /// What lists them.
+    verb: &'static str,
     /// The path of the list.
     pub(crate) path: &'static str,
     /// Entries of a page, which has to fit into an answer.
@@ -22,36 +24,61 @@ pub(crate) struct Resource {
 impl Resource {
     pub(crate) const USER: Self = Self {
         noun: "user",
+        verb: "vcc user list",
         path: "/api/v1/users",
         page: PAGE,
     };
     pub(crate) const TOKEN: Self = Self {
         noun: "token",
+        verb: "vcc token list",
         path: "/api/v1/tokens",
         page: PAGE,
     };
     pub(crate) const TENANT: Self = Self {
         noun: "tenant",
+        verb: "vcc tenant list",
         path: "/api/v1/tenants",
         page: PAGE,
     };
     pub(crate) const NODE: Self = Self {
         noun: "node",
+        verb: "vcc node list",
         path: "/api/v1/nodes",
         page: PAGE,
     };
     pub(crate) const CLOUD: Self = Self {
         noun: "cloud",
+        verb: "vcc cloud list",
         path: "/api/v1/clouds",
         page: PAGE,
     };
     /// A task has its result with it, of up to 32 KiB.
     pub(crate) const TASK: Self = Self {
         noun: "task",
+        verb: "vcc task list",
         path: "/api/v1/tasks",
         page: 20,
     };
 
+    pub(crate) const CATALOG: Self = Self {
+        noun: "catalog",
+        verb: "vcc catalog list",
+        path: "/api/v1/catalogs",
+        page: PAGE,
+    };
+    pub(crate) const ITEM: Self = Self {
+        noun: "item",
+        verb: "vcc catalog items",
+        path: "/api/v1/items",
+        page: 40,
+    };
+    /// A version has what was found about it with it.
+    pub(crate) const VERSION: Self = Self {
+        noun: "version",
+        verb: "vcc catalog versions ITEM",
+        path: "/api/v1/versions",
+        page: 8,
+    };
     /// All of them, or so many.
     pub(crate) async fn list(self, connector: &mut Connector, most: Option<usize>) -> Result<Vec<Value>> {
         connector.list(self.path, self.page, most).await
@@ -79,7 +106,18 @@ impl Resource {
         wanted: &str,
         likely: impl Fn(&Value) -> bool,
     ) -> Result<Value> {
-        let entries = self.list(connector, None).await?;
+        self.find_at(self.path, connector, wanted, likely).await
+    }
+
+    /// The same, of a list of some of them.
+    pub(crate) async fn find_at(
+        self,
+        path: &str,
+        connector: &mut Connector,
+        wanted: &str,
+        likely: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let entries = self.list_at(path, connector, None).await?;
         let is = |field: &str, entry: &&Value| entry[field].as_str() == Some(wanted);
         // Users of two tenants may have one name, and never one login.
         let is_it = |entry: &&Value| is("id", entry) || is("login", entry);
@@ -89,7 +127,7 @@ impl Resource {
         let named: Vec<_> = entries.iter().filter(|entry| is("name", entry)).collect();
         let some: Vec<_> = named.iter().copied().filter(|entry| likely(entry)).collect();
         match (named.as_slice(), some.as_slice()) {
-            ([], _) => Err(Failure::unknown(self.noun, wanted)),
+            ([], _) => Err(Failure::unknown(self.noun, wanted, self.verb)),
             ([one], _) | (_, [one]) => Ok((*one).clone()),
             (many, _) => {
                 let ids: Vec<_> = many.iter().filter_map(|entry| entry["id"].as_str()).collect();
@@ -122,7 +160,7 @@ impl Resource {
     pub(crate) fn path_of_given(self, id: &str) -> Result<String> {
         self.path_of_id(id).ok_or_else(|| {
             let place = format!("{} '{id}'", self.noun);
-            let hint = format!("vcc {} list shows the ids", self.noun);
+            let hint = format!("{} shows the ids", self.verb);
             Failure::usage(place, "is no id", hint)
         })
     }
