@@ -1,10 +1,13 @@
 //! The client of a connector, a node's or an administrator's: one kept connection, to the one that is trusted.
 
+mod transfer;
 mod trust;
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -27,6 +30,9 @@ use crate::identity::Fingerprint;
 use crate::resolver::Resolver;
 
 pub use trust::Trust;
+
+/// What a request says.
+type Told = UnsyncBoxBody<Bytes, io::Error>;
 
 /// The longest that a connection, or an answer, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,7 +57,7 @@ pub struct Client {
 
 /// A connection that is ready for the next request.
 struct Kept {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Told>,
     since: Instant,
 }
 
@@ -156,7 +162,7 @@ impl Client {
         body: Option<&impl Serialize>,
         patience: Duration,
     ) -> Result<Answer> {
-        let request = self.request(method, path, token, fields, body)?;
+        let request = self.question(method, path, token, fields, body)?;
         self.answer(request, LIMIT, patience).await
     }
 
@@ -171,35 +177,29 @@ impl Client {
         longest: usize,
         patience: Duration,
     ) -> Result<Answer> {
-        let request = self.request(Method::GET, path, token, &[], None::<&()>)?;
+        let request = self.question(Method::GET, path, token, &[], None::<&()>)?;
         self.answer(request, longest, patience).await
     }
 
-    async fn answer(
-        &mut self,
-        request: Request<Full<Bytes>>,
-        longest: usize,
-        patience: Duration,
-    ) -> Result<Answer> {
+    async fn answer(&mut self, request: Request<Told>, longest: usize, patience: Duration) -> Result<Answer> {
         let asked = async {
             let (sender, answer) = self.send(request).await?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, longest).collect().await;
-            let body = body.map_err(|_| unreachable("the answer broke off, or is too long"))?;
-            self.kept = Some(Kept {
-                sender,
-                since: Instant::now(),
-            });
-            Ok(Answer {
-                status: head.status,
-                fields: head.headers,
-                body: body.to_bytes(),
-            })
+            let answer = whole(answer, longest).await?;
+            self.keep(sender);
+            Ok(answer)
         };
         timeout(patience, asked).await.map_err(late)?
     }
 
-    /// Asks for what has no end, and leaves the reading to the caller. An answer that is no success is told whole.
+    /// Keeps a connection for the next request.
+    fn keep(&mut self, sender: SendRequest<Told>) {
+        self.kept = Some(Kept {
+            sender,
+            since: Instant::now(),
+        });
+    }
+
+    /// Asks for what is long or has no end, and leaves the reading to the caller. An answer that is no success is told whole.
     ///
     /// # Errors
     /// As [`Client::ask`].
@@ -208,23 +208,38 @@ impl Client {
         path: &str,
         token: Option<&Secret>,
         fields: &[(HeaderName, &str)],
-    ) -> Result<Result<Incoming, Answer>> {
-        let request = self.request(Method::GET, path, token, fields, None::<&()>)?;
+    ) -> Result<Result<Response<Incoming>, Answer>> {
+        let request = self.question(Method::GET, path, token, fields, None::<&()>)?;
         let opened = async {
             let (_, answer) = self.send(request).await?;
-            if answer.status().is_success() {
-                return Ok(Ok(answer.into_body()));
+            match answer.status().is_success() {
+                true => Ok(Ok(answer)),
+                false => Ok(Err(whole(answer, LIMIT).await?)),
             }
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, LIMIT).collect().await;
-            let body = body.map_err(|_| unreachable("the answer broke off, or is too long"))?;
-            Ok(Err(Answer {
-                status: head.status,
-                fields: head.headers,
-                body: body.to_bytes(),
-            }))
         };
         timeout(PATIENCE, opened).await.map_err(late)?
+    }
+
+    /// A request whose body is JSON, if it has one.
+    fn question(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&Secret>,
+        fields: &[(HeaderName, &str)],
+        body: Option<&impl Serialize>,
+    ) -> Result<Request<Told>> {
+        let json = (CONTENT_TYPE, "application/json");
+        let mut all = fields.to_vec();
+        let bytes = match body {
+            Some(body) => {
+                all.push(json);
+                serde_json::to_vec(body).unwrap_or_default()
+            }
+            None => Vec::new(),
+        };
+        let body = Full::new(Bytes::from(bytes)).map_err(|never| match never {});
+        self.request(method, path, token, &all, body.boxed_unsync())
     }
 
     fn request(
@@ -233,8 +248,8 @@ impl Client {
         path: &str,
         token: Option<&Secret>,
         fields: &[(HeaderName, &str)],
-        body: Option<&impl Serialize>,
-    ) -> Result<Request<Full<Bytes>>> {
+        body: Told,
+    ) -> Result<Request<Told>> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -245,22 +260,12 @@ impl Client {
         for (name, value) in fields {
             request = request.header(name, *value);
         }
-        let bytes = match body {
-            Some(body) => {
-                request = request.header(CONTENT_TYPE, "application/json");
-                serde_json::to_vec(body).unwrap_or_default()
-            }
-            None => Vec::new(),
-        };
         request
-            .body(Full::new(Bytes::from(bytes)))
+            .body(body)
             .map_err(|error| unreachable("the request can't be told").because(error))
     }
 
-    async fn send(
-        &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(SendRequest<Full<Bytes>>, Response<Incoming>)> {
+    async fn send(&mut self, request: Request<Told>) -> Result<(SendRequest<Told>, Response<Incoming>)> {
         // Who sat at a prompt meanwhile has not seen that the other side closed.
         let kept = self.kept.take().filter(|kept| kept.since.elapsed() < FRESH);
         let mut kept = kept.map(|kept| kept.sender);
@@ -278,7 +283,7 @@ impl Client {
         Ok((sender, answer))
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
+    async fn connect(&self) -> Result<SendRequest<Told>> {
         let stream = self.server.connect(&self.resolver).await?;
         let _ = stream.set_nodelay(true);
         let stream = self.tls.connect(self.name.clone(), stream).await;
@@ -289,6 +294,18 @@ impl Client {
         tokio::spawn(connection);
         Ok(sender)
     }
+}
+
+/// An answer with its body, of at most `longest` bytes.
+async fn whole(answer: Response<Incoming>, longest: usize) -> Result<Answer> {
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, longest).collect().await;
+    let body = body.map_err(|_| unreachable("the answer broke off, or is too long"))?;
+    Ok(Answer {
+        status: head.status,
+        fields: head.headers,
+        body: body.to_bytes(),
+    })
 }
 
 /// The fingerprint of whoever is there, who is told nothing.

@@ -15,6 +15,7 @@ mod logout;
 #[cfg(feature = "manual")]
 mod man;
 mod node;
+mod push;
 mod reset_password;
 mod restore;
 mod service;
@@ -102,6 +103,7 @@ enum Verb {
     Authority(authority::Verb),
     #[command(subcommand)]
     Catalog(catalog::Verb),
+    Push(push::Arguments),
     #[command(subcommand)]
     Cloud(cloud::Verb),
     #[command(subcommand)]
@@ -173,6 +175,7 @@ impl Cli {
             Verb::Token(verb) => ask(&call, verb.run(&call)),
             Verb::Authority(verb) => ask(&call, verb.run(&call)),
             Verb::Catalog(verb) => ask(&call, verb.run(&call)),
+            Verb::Push(arguments) => ask(&call, arguments.run(&call)),
             Verb::Cloud(verb) => ask(&call, verb.run(&call)),
             Verb::Config(verb) => ask(&call, verb.run(&call)),
             Verb::Task(verb) => ask(&call, verb.run(&call)),

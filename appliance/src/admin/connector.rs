@@ -1,5 +1,7 @@
 //! A connector that is asked things: its answers, its problems, its lists to their end.
 
+mod transfer;
+
 use std::time::Duration;
 
 use hyper::Method;
@@ -271,7 +273,7 @@ impl Connector {
         let fields: Vec<_> = last.iter().map(|last| (LAST_EVENT_ID, last.as_str())).collect();
         let opened = self.client.open(PATH, self.secret.as_ref(), &fields).await;
         match opened.map_err(|error| self.placed(error))? {
-            Ok(body) => Ok(Events::new(body, self.place.clone())),
+            Ok(answer) => Ok(Events::new(answer.into_body(), self.place.clone())),
             Err(answer) => Err(self.problem(PATH, &answer)),
         }
     }

@@ -27,6 +27,10 @@ pub(crate) enum Failure {
         state: String,
         message: String,
     },
+    /// A version was brought, and is refused.
+    Unpublished(String),
+    /// Somebody stopped it.
+    Interrupted(Trouble),
     /// It was waited for in vain, and goes on without us.
     Pending {
         trouble: Trouble,
@@ -85,6 +89,14 @@ impl Failure {
         Self::Refused(Trouble::new(place, reason, hint))
     }
 
+    pub(crate) fn interrupted(
+        place: impl Into<String>,
+        reason: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Interrupted(Trouble::new(place, reason, hint))
+    }
+
     /// Nobody has decided yet, or nobody could be reached who decides.
     pub(crate) fn pending(
         is_reached: bool,
@@ -122,12 +134,37 @@ impl Failure {
         matches!(self, Self::Failed(error) if error.kind() == Kind::Unreachable)
     }
 
+    /// Whether it may work a moment later.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Problem(problem) => {
+                let is_passing = [
+                    StatusCode::REQUEST_TIMEOUT,
+                    StatusCode::TOO_MANY_REQUESTS,
+                    StatusCode::BAD_GATEWAY,
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    StatusCode::GATEWAY_TIMEOUT,
+                ];
+                is_passing.contains(&problem.status)
+            }
+            _ => self.is_unheard(),
+        }
+    }
+
+    /// Seconds until it is worth trying again, as far as the connector says so.
+    pub(super) fn wait(&self) -> Option<u64> {
+        match self {
+            Self::Problem(problem) => problem.wait,
+            _ => None,
+        }
+    }
+
     fn is_refusal(&self) -> bool {
         match self {
             Self::Problem(problem) => problem.is_refusal(),
-            Self::Refused(_) | Self::Unfinished { .. } | Self::Rejected(..) => true,
+            Self::Refused(_) | Self::Unfinished { .. } | Self::Unpublished(_) | Self::Rejected(..) => true,
             Self::Pending { is_reached, .. } => *is_reached,
-            Self::Usage(_) => false,
+            Self::Usage(_) | Self::Interrupted(_) => false,
             Self::Failed(error) => error.kind() == Kind::Stranger,
         }
     }
@@ -140,6 +177,8 @@ impl Failure {
             },
             Self::Refused(_) => "refused",
             Self::Unfinished { .. } => "task-not-done",
+            Self::Unpublished(_) => "version-rejected",
+            Self::Interrupted(_) => "interrupted",
             Self::Pending { is_reached: true, .. } => "pending",
             Self::Pending {
                 is_reached: false, ..
@@ -152,10 +191,11 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Problem(problem) => problem.hint(),
-            Self::Refused(trouble) | Self::Usage(trouble) | Self::Pending { trouble, .. } => {
-                Some(trouble.hint.clone())
-            }
-            Self::Unfinished { .. } => None,
+            Self::Refused(trouble)
+            | Self::Usage(trouble)
+            | Self::Interrupted(trouble)
+            | Self::Pending { trouble, .. } => Some(trouble.hint.clone()),
+            Self::Unfinished { .. } | Self::Unpublished(_) => None,
             Self::Rejected(_, hint) => Some((*hint).to_owned()),
             Self::Failed(error) => hint(error.kind()).map(str::to_owned),
         }
@@ -165,8 +205,8 @@ impl Failure {
     pub(crate) fn tell(&self, json: bool) -> ExitCode {
         let (message, code) = (printable(&self.to_string()), printable(self.code()));
         let hint = self.hint();
-        // The task itself was the result, and says how it ended.
-        if json && !matches!(self, Self::Unfinished { .. }) {
+        // The task or the version itself was the result, and says how it ended.
+        if json && !matches!(self, Self::Unfinished { .. } | Self::Unpublished(_)) {
             let mut told = json!({ "message": message, "code": code, "refused": self.is_refusal() });
             if let Some(hint) = hint {
                 told["hint"] = hint.into();
@@ -254,9 +294,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Problem(problem) => problem.fmt(f),
-            Self::Refused(trouble) | Self::Usage(trouble) | Self::Pending { trouble, .. } => {
-                write!(f, "{}: {}", trouble.place, trouble.reason)
-            }
+            Self::Refused(trouble)
+            | Self::Usage(trouble)
+            | Self::Interrupted(trouble)
+            | Self::Pending { trouble, .. } => write!(f, "{}: {}", trouble.place, trouble.reason),
+            Self::Unpublished(version) => write!(f, "{version}: is refused, for what is told above"),
             Self::Unfinished { task, state, message } => write!(f, "task {task}: is {state}: {message}"),
             Self::Rejected(error, _) | Self::Failed(error) => error.chain().fmt(f),
         }

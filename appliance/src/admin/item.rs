@@ -1,5 +1,6 @@
 //! What catalogs offer, by the names that people give it: `CATALOG/ITEM` and a version.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde_json::Value;
@@ -37,7 +38,25 @@ impl FromStr for ItemName {
     }
 }
 
+impl fmt::Display for ItemName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.catalog {
+            Some(catalog) => write!(f, "{catalog}/{}", self.item),
+            None => f.write_str(&self.item),
+        }
+    }
+}
+
 impl ItemName {
+    /// One that says which catalog it is in.
+    pub(crate) fn whole(text: &str) -> Result<Self, &'static str> {
+        let name: Self = text.parse()?;
+        match name.catalog {
+            Some(_) => Ok(name),
+            None => Err("the item is CATALOG/ITEM"),
+        }
+    }
+
     /// The item, which is there.
     pub(crate) async fn find(&self, connector: &mut Connector) -> Result<Value> {
         let catalog = match &self.catalog {
@@ -58,6 +77,15 @@ impl ItemName {
         });
         let path = format!("{}?{catalog}q={}", item.path, escaped(&self.item));
         item.find_at(&path, connector, &self.item, |_| true).await
+    }
+
+    /// The item of a catalog, if it is there.
+    pub(crate) async fn look_in(&self, connector: &mut Connector, catalog: &Value) -> Result<Option<Value>> {
+        match self.find_in(connector, Some(catalog)).await {
+            Ok(item) => Ok(Some(item)),
+            Err(Failure::Refused(_)) => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 }
 
@@ -106,6 +134,7 @@ mod tests {
             (Some("images"), "web")
         );
         assert_eq!("web".parse::<ItemName>().unwrap().catalog, None);
+        assert!(ItemName::whole("images/web").is_ok() && ItemName::whole("web").is_err());
         for bad in ["", "/", "a/", "/a", "a/b/c"] {
             assert!(bad.parse::<ItemName>().is_err(), "{bad}");
         }

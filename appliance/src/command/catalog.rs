@@ -82,13 +82,14 @@ pub(super) enum Verb {
 const EXAMPLES: &str = "\
 Examples:
   vcc catalog create images --description 'What we run'
+  vcc push images/web 1.4.0 web.ova
   vcc catalog label images/web os=debian tier=front
   vcc catalog items --label os=debian
   vcc catalog version images/web 1.4.0
   vcc catalog remove images/web 1.3.0
   vcc catalog quota acme 500GiB
 
-Catalogs are those of a node.";
+Catalogs are those of a node. vcc push brings a version.";
 
 impl Verb {
     pub(super) async fn run(self, call: &Call) -> Result<()> {
