@@ -29,6 +29,7 @@ use crate::error::{Error, Kind, Result};
 use crate::identity::Fingerprint;
 use crate::resolver::Resolver;
 
+pub(crate) use transfer::STILL;
 pub use trust::Trust;
 
 /// What a request says.

@@ -15,6 +15,7 @@ mod logout;
 #[cfg(feature = "manual")]
 mod man;
 mod node;
+mod pull;
 mod push;
 mod reset_password;
 mod restore;
@@ -104,6 +105,7 @@ enum Verb {
     #[command(subcommand)]
     Catalog(catalog::Verb),
     Push(push::Arguments),
+    Pull(pull::Arguments),
     #[command(subcommand)]
     Cloud(cloud::Verb),
     #[command(subcommand)]
@@ -176,6 +178,7 @@ impl Cli {
             Verb::Authority(verb) => ask(&call, verb.run(&call)),
             Verb::Catalog(verb) => ask(&call, verb.run(&call)),
             Verb::Push(arguments) => ask(&call, arguments.run(&call)),
+            Verb::Pull(arguments) => ask(&call, arguments.run(&call)),
             Verb::Cloud(verb) => ask(&call, verb.run(&call)),
             Verb::Config(verb) => ask(&call, verb.run(&call)),
             Verb::Task(verb) => ask(&call, verb.run(&call)),

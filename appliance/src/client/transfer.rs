@@ -20,7 +20,7 @@ use crate::access::Secret;
 use crate::error::{Error, Result};
 
 /// How long nothing of a body may move.
-const STILL: Duration = Duration::from_secs(60);
+pub(crate) const STILL: Duration = Duration::from_secs(60);
 /// What the server may do with a body that it has: it makes it durable.
 const LAST: Duration = Duration::from_secs(600);
 /// How long to wait to be told to go on: somebody in between may keep that to himself.

@@ -89,7 +89,7 @@ Examples:
   vcc catalog remove images/web 1.3.0
   vcc catalog quota acme 500GiB
 
-Catalogs are those of a node. vcc push brings a version.";
+Catalogs are those of a node. vcc push brings a version, vcc pull takes it.";
 
 impl Verb {
     pub(super) async fn run(self, call: &Call) -> Result<()> {
