@@ -15,6 +15,7 @@ mod logout;
 #[cfg(feature = "manual")]
 mod man;
 mod node;
+mod policy;
 mod pull;
 mod push;
 mod reset_password;
@@ -27,6 +28,7 @@ mod support_bundle;
 mod task;
 mod tenant;
 mod token;
+mod trust;
 mod up;
 mod user;
 
@@ -107,6 +109,10 @@ enum Verb {
     Push(push::Arguments),
     Pull(pull::Arguments),
     #[command(subcommand)]
+    Trust(trust::Verb),
+    #[command(subcommand)]
+    Policy(policy::Verb),
+    #[command(subcommand)]
     Cloud(cloud::Verb),
     #[command(subcommand)]
     Config(config::Verb),
@@ -179,6 +185,8 @@ impl Cli {
             Verb::Catalog(verb) => ask(&call, verb.run(&call)),
             Verb::Push(arguments) => ask(&call, arguments.run(&call)),
             Verb::Pull(arguments) => ask(&call, arguments.run(&call)),
+            Verb::Trust(verb) => ask(&call, verb.run(&call)),
+            Verb::Policy(verb) => ask(&call, verb.run(&call)),
             Verb::Cloud(verb) => ask(&call, verb.run(&call)),
             Verb::Config(verb) => ask(&call, verb.run(&call)),
             Verb::Task(verb) => ask(&call, verb.run(&call)),

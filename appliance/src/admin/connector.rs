@@ -110,6 +110,15 @@ impl Connector {
         Ok(self.ask(Method::GET, path, Question::default()).await?.json()?)
     }
 
+    /// What is there, and its revision.
+    pub(crate) async fn get_revised(&mut self, path: &str) -> Result<(Value, u64)> {
+        let answer = self.ask(Method::GET, path, Question::default()).await?;
+        let tag = answer.fields.get(ETAG).and_then(|tag| tag.to_str().ok());
+        let revision = tag.and_then(|tag| tag.trim_matches('"').parse().ok());
+        let revision = revision.ok_or_else(|| wrong("has no revision as its ETag"))?;
+        Ok((answer.json()?, revision))
+    }
+
     /// What is there, whatever the status: readiness is told with a failure's.
     pub(crate) async fn get_any(&mut self, path: &str) -> Result<Value> {
         let answer = self.client.ask(Method::GET, path, None, None::<&Value>).await;

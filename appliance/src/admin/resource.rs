@@ -79,6 +79,14 @@ impl Resource {
         path: "/api/v1/versions",
         page: 8,
     };
+    /// A certificate has its text with it.
+    pub(crate) const ROOT: Self = Self {
+        noun: "certificate",
+        verb: "vcc trust list",
+        path: "/api/v1/trust-roots",
+        page: 40,
+    };
+
     /// All of them, or so many.
     pub(crate) async fn list(self, connector: &mut Connector, most: Option<usize>) -> Result<Vec<Value>> {
         connector.list(self.path, self.page, most).await
