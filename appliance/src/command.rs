@@ -75,7 +75,8 @@ Scripts do without a session:
 
 Exit codes:
   0  done
-  1  refused: by the connector, by you when asked, or a connector that is not the one that is known; a task that failed
+  1  refused: by the connector, by you when asked, or a connector that is not the one that is known; a task that failed,
+     or a version that a node refused
   2  wrong usage, nobody is logged in, or a file, a connection or the connector failed";
 
 #[derive(Debug, Subcommand)]

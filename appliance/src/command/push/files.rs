@@ -87,8 +87,11 @@ fn name_of(path: &Path) -> Result<String> {
 
 /// A descriptor, manifest and certificate beside it, and the files that it names.
 fn of_descriptor(path: &Path) -> Result<Vec<(PathBuf, String)>> {
-    let wrong = |reason: &str| Error::new(Kind::Malformed, path.display().to_string(), reason);
-    let unread = |error: ovf::Error| wrong("can't be read as a package").because(error);
+    let wrong = |reason: String| {
+        let hint = "ova validate tells what is wrong with a package; --kind file keeps files unverified";
+        Failure::usage(path.display().to_string(), reason, hint)
+    };
+    let unread = |error: ovf::Error| wrong(format!("can't be read as a package: {error}"));
     let descriptor = Source::open(path)
         .and_then(|mut source| source.read_descriptor())
         .map_err(unread)?;
@@ -99,7 +102,7 @@ fn of_descriptor(path: &Path) -> Result<Vec<(PathBuf, String)>> {
         let name = member.name().clone();
         if name.as_str().contains('/') {
             let reason = format!("names '{name}' in a folder: an .ova takes it along");
-            return Err(wrong(&reason).into());
+            return Err(wrong(reason));
         }
         let path = match member.role() {
             // Its own name may be a link's.
@@ -114,7 +117,7 @@ fn of_descriptor(path: &Path) -> Result<Vec<(PathBuf, String)>> {
         let is_there = own.any(|name| name.is_ok_and(|name: MemberName| names.contains(&name)));
         if !is_there {
             let reason = format!("names the file '{}', which is not beside it", file.href);
-            return Err(wrong(&reason).into());
+            return Err(wrong(reason));
         }
     }
     Ok(files)
