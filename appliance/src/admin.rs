@@ -19,7 +19,7 @@ mod trust;
 mod verdict;
 mod whose;
 
-pub(crate) use connector::{Connector, escaped};
+pub(crate) use connector::Connector;
 pub(crate) use events::Heard;
 pub(crate) use failure::{Failure, Result};
 pub(crate) use item::{ItemName, version, versions};

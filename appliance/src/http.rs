@@ -26,6 +26,7 @@ pub mod connections;
 pub mod download;
 mod leftover;
 pub mod peer;
+pub(crate) mod percent;
 pub mod problem;
 pub mod requests;
 mod sending;

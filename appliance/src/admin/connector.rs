@@ -293,18 +293,6 @@ fn resource(path: &str) -> &str {
     path.split('?').next().unwrap_or_default()
 }
 
-/// A value as a query has it.
-pub(crate) fn escaped(value: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    value
-        .bytes()
-        .map(|byte| match plain(byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
-        })
-        .collect()
-}
-
 fn quoted(revision: u64) -> String {
     format!("\"{revision}\"")
 }

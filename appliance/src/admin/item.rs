@@ -6,10 +6,11 @@ use std::str::FromStr;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::connector::{Connector, escaped};
+use super::connector::Connector;
 use super::failure::{Failure, Result};
 use super::resource::Resource;
 use super::table::text;
+use crate::http::percent::encoded;
 
 /// An item as people write it: `CATALOG/ITEM`, or the item alone where that says which.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,9 +74,9 @@ impl ItemName {
             return connector.get(&item.path_of_given(&self.item)?).await;
         }
         let catalog = catalog.map_or_else(String::new, |catalog| {
-            format!("catalog={}&", escaped(&text(catalog, "id")))
+            format!("catalog={}&", encoded(&text(catalog, "id")))
         });
-        let path = format!("{}?{catalog}q={}", item.path, escaped(&self.item));
+        let path = format!("{}?{catalog}q={}", item.path, encoded(&self.item));
         item.find_at(&path, connector, &self.item, |_| true).await
     }
 

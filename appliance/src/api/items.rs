@@ -16,6 +16,7 @@ use crate::audit::{self, Deed};
 use crate::catalog::{Item, ItemChange, Labels, Search, Version};
 use crate::clock::Moment;
 use crate::error::Error;
+use crate::http::percent::encoded;
 use crate::http::problem::{Document, Problem};
 
 /// The longest text that is looked for, in characters.
@@ -87,7 +88,7 @@ impl Wanted {
             .filter_map(|(name, value)| Some((name, value.as_ref()?)));
         given.fold("/api/v1/items".to_owned(), |path, (name, value)| {
             let mark = if path.contains('?') { '&' } else { '?' };
-            format!("{path}{mark}{name}={}", super::request::escaped(value))
+            format!("{path}{mark}{name}={}", encoded(value))
         })
     }
 }

@@ -21,6 +21,7 @@ use crate::authority::{KeyDigest, Keys, NodeCertificate};
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::http::peer::Peer;
+use crate::http::percent::encoded;
 use crate::http::problem::Problem;
 use crate::local::UNATTENDED;
 use crate::node::{Admission, Cost, Node};
@@ -280,7 +281,7 @@ impl Page {
         let link = format!(
             "<{path}{mark}limit={}&cursor={}>; rel=\"next\"",
             self.limit(),
-            escaped(last)
+            encoded(last)
         );
         Some((hyper::header::LINK, link))
     }
@@ -293,17 +294,6 @@ impl Page {
             _ => Ok(Self { limit, cursor }),
         }
     }
-}
-
-/// A value as the query of an address has it.
-pub(super) fn escaped(value: &str) -> String {
-    value
-        .bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect()
 }
 
 impl FromRequestParts<Arc<Context>> for Page {

@@ -11,11 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Call;
 use crate::admin::{
-    Connector, Failure, ItemName, Meter, Output, Resource, Result, Retry, escaped, printable, text, version,
+    Connector, Failure, ItemName, Meter, Output, Resource, Result, Retry, printable, text, version,
 };
 use crate::digest::Digest;
 use crate::error::{Error, Kind};
 use crate::file;
+use crate::http::percent::encoded;
 use part::Part;
 
 /// Take what an item of a catalog offers
@@ -129,7 +130,7 @@ impl Arguments {
             let name = file["name"].as_str().unwrap_or_default();
             let digest = file["digest"].as_str().and_then(|digest| digest.parse().ok());
             wanted.push(Wanted {
-                path: format!("{path}/files/{}", escaped(name)),
+                path: format!("{path}/files/{}", encoded(name)),
                 name: match into {
                     Some(folder) => folder.join(local(name)?),
                     None => self.output.clone(),

@@ -18,6 +18,7 @@ use crate::admin::{
 };
 use crate::catalog::State;
 use crate::error::{Error, Kind};
+use crate::http::percent::encoded;
 use files::{Sort, collect};
 use outgoing::Outgoing;
 
@@ -197,7 +198,7 @@ impl Push {
                 self.confirm(index, file.bytes);
                 continue;
             }
-            let path = format!("{path}/files/{}", crate::admin::escaped(&file.name));
+            let path = format!("{path}/files/{}", encoded(&file.name));
             let received = self.connector.received(&path).await?;
             self.confirm(index, received);
             // All of it came, and was not closed as the connection broke: only what comes anew is.

@@ -6,9 +6,10 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::admin::{
-    Connector, Failure, ItemName, Resource, Result, Table, details, escaped, findings, may_go_on, text,
+    Connector, Failure, ItemName, Resource, Result, Table, details, findings, may_go_on, text,
 };
 use crate::command::Call;
+use crate::http::percent::encoded;
 
 /// Find items, in one catalog or in all
 #[derive(Debug, Args)]
@@ -49,13 +50,13 @@ impl Items {
         let mut asked = Vec::new();
         if let Some(catalog) = &self.catalog {
             let catalog = Resource::CATALOG.find(connector, catalog).await?;
-            asked.push(format!("catalog={}", escaped(&text(&catalog, "id"))));
+            asked.push(format!("catalog={}", encoded(&text(&catalog, "id"))));
         }
         if let Some(search) = &self.search {
-            asked.push(format!("q={}", escaped(search)));
+            asked.push(format!("q={}", encoded(search)));
         }
         if let Some((name, value)) = &self.label {
-            asked.push(format!("label={}", escaped(&format!("{name}={value}"))));
+            asked.push(format!("label={}", encoded(&format!("{name}={value}"))));
         }
         let path = match asked.is_empty() {
             true => Resource::ITEM.path.to_owned(),

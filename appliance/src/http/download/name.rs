@@ -1,5 +1,7 @@
 //! The name under which a client keeps a file (RFC 6266).
 
+use crate::http::percent::encoded;
+
 /// The longest name in bytes; file systems take 255.
 const LONGEST: usize = 200;
 /// The name of a file of which no name is left.
@@ -16,7 +18,7 @@ pub(super) fn disposition(name: &str) -> String {
         true => format!("attachment; filename=\"{plain}\""),
         false => format!(
             "attachment; filename=\"{plain}\"; filename*=UTF-8''{}",
-            escaped(&safe)
+            encoded(&safe)
         ),
     }
 }
@@ -46,17 +48,6 @@ fn is_formatting(letter: char) -> bool {
 
 fn is_plain(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || " -._+()~".contains(letter)
-}
-
-fn escaped(name: &str) -> String {
-    name.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            other => format!("%{other:02X}"),
-        })
-        .collect()
 }
 
 #[cfg(test)]
