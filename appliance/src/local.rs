@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::service::Service as _;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ pub(crate) struct Question<'a> {
     /// Who asks; nobody if it is empty.
     pub(crate) token: &'a str,
     pub(crate) body: Option<&'a Value>,
-    pub(crate) field: Option<(HeaderName, String)>,
+    pub(crate) fields: Vec<(HeaderName, String)>,
     /// Nobody asks: a page keeps itself up to date.
     pub(crate) unattended: bool,
     /// Where the wish comes from.
@@ -59,6 +59,15 @@ impl Local {
     /// # Errors
     /// [`Kind::Malformed`] for what can't be asked.
     pub(crate) async fn ask(&self, question: Question<'_>) -> Result<Answer> {
+        let path = question.path.to_owned();
+        Answer::whole(&path, self.open(question).await?).await
+    }
+
+    /// The same; the answer's body is left to the caller, who has it as it comes.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] for what can't be asked.
+    pub(crate) async fn open(&self, question: Question<'_>) -> Result<Response<Body>> {
         let failed = |reason: &str| Error::new(Kind::Malformed, question.path.to_owned(), reason);
         let mut request = Request::builder()
             .method(question.method.clone())
@@ -69,7 +78,7 @@ impl Local {
         if question.unattended {
             request = request.header(UNATTENDED, "1");
         }
-        if let Some((name, value)) = &question.field {
+        for (name, value) in &question.fields {
             request = request.header(name, value);
         }
         if let Some(peer) = &question.peer {
@@ -82,16 +91,26 @@ impl Local {
             None => request.body(Body::empty()),
         };
         let request = request.map_err(|error| failed("can't be asked for").because(error))?;
-        let answer = match self.router.call(request).await {
-            Ok(answer) => answer,
+        match self.router.call(request).await {
+            Ok(answer) => Ok(answer),
             Err(never) => match never {},
-        };
+        }
+    }
+}
+
+impl Answer {
+    /// An answer with its body.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where that breaks off.
+    pub(crate) async fn whole(path: &str, answer: Response<Body>) -> Result<Self> {
         let (head, body) = answer.into_parts();
-        let body = body.collect().await;
-        let bytes = body
-            .map_err(|error| failed("has no answer").because(error))?
-            .to_bytes();
-        Ok(Answer {
+        let body = body
+            .collect()
+            .await
+            .map_err(|error| Error::new(Kind::Malformed, path.to_owned(), "has no answer").because(error));
+        let bytes = body?.to_bytes();
+        Ok(Self {
             status: head.status,
             fields: head.headers,
             body: serde_json::from_slice(&bytes).unwrap_or_default(),

@@ -14,15 +14,20 @@
 //! | `/tasks`, `/tasks/{id}` | on a server |
 //! | `/authority`, `/authority/force` | on a server: the key by which its nodes know it, and the next one |
 //! | `/enrolment` | on a node: its server |
+//! | `/catalogs`, `/items/{id}` | on a node: what its catalogs offer, and in which versions |
+//! | `/versions/{id}/remove`, `/versions/{id}/files/{name}` | on a node: a version that goes, a file of one |
+//! | `/trust` | on a node: whom a tenant believes, and what it asks of packages |
 //! | `/configuration` | what is wanted of nodes, or the connector's own settings |
 //! | `/audit` | who did what |
 //! | `/support-bundle`, `/support-bundle/file` | what somebody who helps has to know |
 
 mod audit;
 mod authority;
+mod catalogs;
 mod configuration;
 mod enrolment;
 mod form;
+mod item;
 mod layout;
 mod login;
 mod node;
@@ -32,6 +37,7 @@ mod reset;
 mod setup;
 mod support_bundle;
 mod tasks;
+mod trust;
 mod visitor;
 
 use std::sync::Arc;
@@ -131,7 +137,12 @@ fn of_role(role: Role) -> Router<Arc<Pages>> {
             .route("/tasks/{id}/cancel", post(tasks::cancel)),
         Role::Node | Role::Sp => Router::new()
             .route("/enrolment", get(enrolment::page).post(enrolment::send))
-            .route("/enrolment/leave", post(enrolment::leave)),
+            .route("/enrolment/leave", post(enrolment::leave))
+            .route("/catalogs", get(catalogs::page))
+            .route("/items/{id}", get(item::page))
+            .route("/versions/{id}/remove", post(item::remove))
+            .route("/versions/{id}/files/{name}", get(item::file))
+            .route("/trust", get(trust::page)),
     }
 }
 

@@ -211,7 +211,7 @@ pub(super) async fn send(visitor: Visitor, form: Form) -> Result<Response, Respo
         method: Method::PUT,
         path: &path,
         body: Some(&body),
-        field: Some((IF_MATCH, format!("\"{}\"", form.text("version")))),
+        fields: vec![(IF_MATCH, format!("\"{}\"", form.text("version")))],
         ..Question::default()
     };
     let answer = visitor.ask(question).await?;

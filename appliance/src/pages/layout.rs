@@ -109,6 +109,12 @@ fn navigation(visitor: &Visitor, title: &str) -> Markup {
             !is_server && visitor.may(Right::ReadNodes),
         ),
         (
+            "/catalogs",
+            "Catalogs",
+            !is_server && visitor.may(Right::ReadCatalogs),
+        ),
+        ("/trust", "Trust", !is_server && visitor.may(Right::ReadTrust)),
+        (
             "/configuration",
             "Configuration",
             visitor.may(Right::ReadConfiguration),
@@ -159,8 +165,9 @@ pub(super) fn alert(reason: &str) -> Markup {
 /// A word that says how something is, in its colour.
 pub(super) fn badge(word: &str) -> Markup {
     let colour = match word {
-        "LIVE" | "ACTIVE" | "IN_SYNC" | "DONE" | "pass" | "done" => "good",
-        "STALE" | "PENDING" | "QUEUED" | "RUNNING" | "DRIFTED" | "warn" => "wait",
+        "LIVE" | "ACTIVE" | "IN_SYNC" | "DONE" | "PUBLISHED" | "pass" | "done" => "good",
+        "STALE" | "PENDING" | "QUEUED" | "RUNNING" | "DRIFTED" | "RECEIVING" | "VERIFYING" | "tolerated"
+        | "warn" => "wait",
         _ => "bad",
     };
     let text = word.replace('_', " ");

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use hyper::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use hyper::header::{
+    COOKIE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE,
+    SET_COOKIE,
+};
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 
@@ -181,6 +184,54 @@ impl Visitor {
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Ok(None),
             _ => self.pages.good(Some(self), answer).map(Some),
         }
+    }
+
+    /// A file of the API's, passed on as it comes and as these header fields ask for it; a page where it is refused.
+    pub(super) async fn file(
+        &self,
+        path: &str,
+        method: Method,
+        fields: &HeaderMap,
+    ) -> Result<Response, Response> {
+        let asked = [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH]
+            .into_iter()
+            .filter_map(|name| {
+                let value = fields.get(&name)?.to_str().ok()?.to_owned();
+                Some((name, value))
+            });
+        let question = Question {
+            method,
+            path,
+            token: &self.token,
+            fields: asked.collect(),
+            ..Question::default()
+        };
+        let none = |_| {
+            layout::refusal(
+                &self.pages,
+                Some(self),
+                StatusCode::NOT_FOUND,
+                "There is no such file.",
+            )
+        };
+        let answer = self.pages.api.open(question).await.map_err(none)?;
+        let is_file = answer.status().is_success()
+            || [
+                StatusCode::NOT_MODIFIED,
+                StatusCode::PRECONDITION_FAILED,
+                StatusCode::RANGE_NOT_SATISFIABLE,
+            ]
+            .contains(&answer.status());
+        if is_file {
+            return Ok(answer);
+        }
+        let answer = Answer::whole(path, answer).await.map_err(none)?;
+        Err(layout::refusal(
+            &self.pages,
+            Some(self),
+            answer.status,
+            &reason(&answer),
+        ))
     }
 
     /// Has something done.

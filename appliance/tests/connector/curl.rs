@@ -1,4 +1,5 @@
 //! curl, as whoever has no command line of ours.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::path::PathBuf;
 use std::process::Command;
