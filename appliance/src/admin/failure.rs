@@ -147,7 +147,9 @@ impl Failure {
                 ];
                 is_passing.contains(&problem.status)
             }
-            _ => self.is_unheard(),
+            // Somebody has it just now.
+            Self::Failed(error) => matches!(error.kind(), Kind::Unreachable | Kind::Taken),
+            _ => false,
         }
     }
 

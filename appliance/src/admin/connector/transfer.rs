@@ -25,7 +25,15 @@ pub(crate) struct Download {
 impl Connector {
     /// How much of a file is there that is being sent.
     pub(crate) async fn received(&mut self, path: &str) -> Result<u64> {
-        let answer = self.ask(Method::HEAD, path, Question::default()).await?;
+        let answer = match self.ask(Method::HEAD, path, Question::default()).await {
+            // The answer to HEAD says no reason; it is one of two.
+            Err(failure) if failure.has_status(StatusCode::CONFLICT) => {
+                let place = format!("{}{path}", self.place);
+                let reason = "is received over another connection, or is to come no more";
+                return Err(Error::new(Kind::Taken, place, reason).into());
+            }
+            answer => answer?,
+        };
         let offset = answer.fields.get(UPLOAD_OFFSET);
         let offset = offset.and_then(|offset| offset.to_str().ok()?.parse().ok());
         offset.ok_or_else(|| wrong("has no Upload-Offset").into())
