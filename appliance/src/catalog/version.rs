@@ -71,7 +71,10 @@ pub struct Version {
     /// SHA-256, in hexadecimal, of a line for each file, in their order: digest, length and name, with a space between them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// What was found about it: who signed it, and each rule that it keeps or breaks.
+    /// Whom the signer's certificate names, once it was judged. That this is so only a published version vouches for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
+    /// What was found about it: who signed it, and each rule that it keeps or breaks; lists leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub verdict: Option<Value>,
@@ -102,7 +105,7 @@ pub struct NewVersion {
 }
 
 const COLUMNS: &str = "versions.id, versions.item, versions.label, versions.state, versions.bytes, versions.digest, \
-                       versions.verdict, versions.author, versions.created, versions.changed, versions.revision";
+                       versions.verdict, versions.signer, versions.author, versions.created, versions.changed, versions.revision";
 const FROM: &str =
     "FROM versions JOIN items ON items.id = versions.item JOIN catalogs ON catalogs.id = items.catalog";
 
@@ -118,6 +121,7 @@ impl Version {
             state: State::of(&state)?,
             bytes: row.get("bytes"),
             digest: row.get("digest"),
+            signer: row.get("signer"),
             verdict: verdict.and_then(|text| serde_json::from_str(&text).ok()),
             author: row.get("author"),
             files: Vec::new(),
@@ -159,6 +163,7 @@ impl Version {
             state: State::Receiving,
             bytes,
             digest: None,
+            signer: None,
             verdict: None,
             author: new.author,
             created: now,
@@ -353,9 +358,11 @@ impl Version {
         digest: Option<String>,
         verdict: &Value,
     ) -> Result<()> {
-        sqlx::query("UPDATE versions SET digest = $1, verdict = $2 WHERE id = $3")
+        let signer = verdict["signer"]["subject"].as_str();
+        sqlx::query("UPDATE versions SET digest = $1, verdict = $2, signer = $3 WHERE id = $4")
             .bind(digest)
             .bind(verdict.to_string())
+            .bind(signer)
             .bind(&self.id)
             .execute(&mut **db)
             .await?;

@@ -70,6 +70,7 @@ CREATE TABLE versions (
     bytes BIGINT NOT NULL,
     digest TEXT,
     verdict TEXT,
+    signer TEXT,
     attempts BIGINT NOT NULL,
     author TEXT NOT NULL,
     created BIGINT NOT NULL,

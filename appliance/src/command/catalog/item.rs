@@ -130,7 +130,7 @@ pub(super) async fn versions(call: &Call, connector: &mut Connector, item: &Item
         ("BYTES", "bytes"),
         ("AUTHOR", "author"),
         ("CREATED", "created"),
-        ("SIGNER", "verdict.signer.subject"),
+        ("SIGNER", "signer"),
         ("ID", "id"),
     ];
     let table = Table::of(&versions, &columns);
