@@ -11,7 +11,8 @@ OVA := $(CARGO_TARGET_DIR)/release/ova
 VCC := $(CARGO_TARGET_DIR)/$(TARGET)/appliance/vcc
 REGISTRY := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src
 # Static, and without the paths of this checkout: the same source gives the same bytes wherever it is built.
-# Nothing unwinds in it, and a tenth of it would be tables for that; its own addresses are put right from a short list (RELR).
+# Nothing unwinds in it: there are fewer tables for that and no index of them. Its own addresses are put right from a short list
+# (RELR), and functions that are the same are one (ICF).
 RUNTIME_FLAGS := -C target-feature=+crt-static -C force-unwind-tables=no \
   -C link-arg=-Wl,--no-eh-frame-hdr,--pack-dyn-relocs=relr,--icf=safe --remap-path-prefix=$(CURDIR)=/vcc --remap-path-prefix=$(REGISTRY)=/registry
 RUNTIME_CFLAGS := -fno-asynchronous-unwind-tables

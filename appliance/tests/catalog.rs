@@ -201,7 +201,10 @@ fn an_upload_that_broke_off_goes_on_where_it_ended_also_after_the_node_was_kille
     let elsewhere = node
         .root
         .ask(&file_of(&version), &["-T", text(&path), "-C", "17"]);
-    assert_eq!(elsewhere.status, 409);
+    assert_eq!(
+        (elsewhere.status, elsewhere.json()["code"].clone()),
+        (409, json!("wrong-offset"))
+    );
     assert_eq!(elsewhere.field("upload-offset"), first.to_string());
 
     let mut slow = node.root.command(&file_of(&version));
@@ -278,6 +281,20 @@ fn an_item_offers_its_newest_version_and_what_is_removed_takes_its_bytes_along()
         assert_eq!(node.root.change("DELETE", &path, revision, None).status, 204);
         assert_eq!(node.root.get(&path).status, 404);
     };
+    let blobs = node.service.state.path().join("blobs/provider");
+    std::fs::rename(&blobs, node.folder.path().join("lost")).unwrap();
+    let lost = node.root.get(&file_of(&three));
+    assert_eq!(
+        (lost.status, lost.json()["code"].clone()),
+        (409, json!("not-expected"))
+    );
+    assert!(
+        lost.json()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("not here any more")
+    );
+    std::fs::rename(node.folder.path().join("lost"), &blobs).unwrap();
     remove(&three);
     assert_eq!((node.item()["version"].clone(), node.blobs()), (json!("2.0"), 1));
     remove(&two);

@@ -265,7 +265,7 @@ impl<'a> Receiving<'a> {
             .await?;
         match from == received {
             true => Ok(()),
-            false => Err(Problem::NOT_EXPECTED
+            false => Err(Problem::OFFSET
                 .about(format!("The file goes on at byte {received}."))
                 .with(UPLOAD_OFFSET, received)),
         }
@@ -373,7 +373,12 @@ pub(super) async fn read(
     let digest = digest.ok_or(Problem::INTERNAL)?;
     let blobs = Arc::clone(intake.blobs());
     let opened = spawn_blocking(move || blobs.open_blob(&owner, &digest)).await;
-    let (blob, size) = opened.map_err(|_| Problem::INTERNAL)??;
+    let opened = opened.map_err(|_| Problem::INTERNAL)?;
+    let (blob, size) = opened.map_err(|error| match error.kind() {
+        Kind::Unknown => Problem::NOT_EXPECTED
+            .about("Its bytes are not here any more: remove the version, and bring it anew."),
+        _ => error.into(),
+    })?;
     let download = Download {
         file: blob,
         size,

@@ -84,17 +84,13 @@ impl Intake {
         table.resting.retain(|other| *other != id);
         table.resting.push_back(id);
         while table.resting.len() > OPEN {
-            if let Some(oldest) = table.resting.pop_front() {
-                table
-                    .turns
-                    .remove_entry(&oldest)
-                    .into_iter()
-                    .for_each(|(id, turn)| {
-                        // Whoever has it will leave it alone in turn.
-                        if Arc::strong_count(&turn) > 1 {
-                            table.turns.insert(id, turn);
-                        }
-                    });
+            let Some(oldest) = table.resting.pop_front() else {
+                return;
+            };
+            // Whoever has it will leave it alone in turn.
+            let is_free = |turn: &Arc<Turn<Coming>>| Arc::strong_count(turn) == 1;
+            if table.turns.get(&oldest).is_some_and(is_free) {
+                table.turns.remove(&oldest);
             }
         }
     }
