@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, SerialNumber, string::Ia5String,
+    KeyUsagePurpose, SanType, SerialNumber, SigningKey as _, string::Ia5String,
 };
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
@@ -107,6 +107,15 @@ impl Authority {
     /// Its certificate.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
+    }
+
+    /// Signs bytes, ECDSA over P-256 and SHA-256, in DER.
+    ///
+    /// # Errors
+    /// There is no randomness.
+    pub fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let failed = |error| Error::new(Kind::Identity, PLACE, "cannot sign").because(error);
+        self.issuer.key().sign(bytes).map_err(failed)
     }
 
     /// Key and certificates for the server's side of connections with nodes, made anew with every start.

@@ -34,7 +34,7 @@ pub use item::{Item, ItemChange, Labels, Search, Sort};
 pub use keeper::{keep, remove};
 pub use label::Label;
 pub use quota::{Quota, Usage};
-pub use version::{NewVersion, State, Version};
+pub use version::{NewVersion, State, Version, digest_of_files};
 
 /// The most catalogs of a tenant.
 const MOST: i64 = 256;

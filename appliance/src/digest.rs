@@ -6,6 +6,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
 
 /// The SHA-256 digest.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -20,7 +21,8 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// A SHA-256 digest: 64 hexadecimal digits, small letters and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -37,6 +39,20 @@ impl Digest {
     /// In base64, as header fields have it (RFC 9530).
     pub fn base64(&self) -> String {
         STANDARD.encode(self.0)
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
     }
 }
 

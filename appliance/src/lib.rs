@@ -30,6 +30,7 @@
 //! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
 //! | [`authority`], [`node`], [`cloud`] | on the server: who its nodes are, and how it knows them |
 //! | [`catalog`], [`trust`] | on a node: what a tenant keeps here, in versions; whom it believes |
+//! | [`transfer`] | what moves between clouds: grants, receipts, and why not |
 //! | [`enrolment`], `work` | on a node: its server, and what it does for it |
 //! | [`client`] | asking a connector, as a node or an administrator; whom to believe |
 //! | [`configuration`], [`task`], [`event`] | what nodes are to be like, what they have to do, and what changes meanwhile |
@@ -94,6 +95,7 @@ pub mod syslog;
 pub mod task;
 pub mod tenant;
 pub mod timekeeping;
+pub mod transfer;
 pub mod trust;
 pub mod up;
 mod work;

@@ -33,6 +33,18 @@ pub enum Kind {
     Diagnose,
     /// Read the node's whole audit log, and see that no entry was changed or taken out.
     VerifyAudit,
+    /// Tell which version a source would send.
+    Offer,
+    /// Tell what a catalog offers.
+    Browse,
+    /// Take a version from another node.
+    Receive,
+    /// Reach out to a destination, or a relay, that then takes a version.
+    Reach,
+    /// Remove a version for which its destination gave a receipt.
+    Release,
+    /// Remove what a subscription brought.
+    Withdraw,
 }
 
 /// How far a task has come.
@@ -102,6 +114,10 @@ pub struct Order {
     /// What is to be done. A node that doesn't know it says so.
     #[schema(value_type = Kind)]
     pub kind: String,
+    /// What it takes beside that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub details: Option<Value>,
     /// Whether it is to be stopped.
     pub cancel: bool,
 }
@@ -164,13 +180,33 @@ impl FromStr for Stage {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Diagnose, Self::VerifyAudit];
+    pub const ALL: [Self; 8] = [
+        Self::Diagnose,
+        Self::VerifyAudit,
+        Self::Offer,
+        Self::Browse,
+        Self::Receive,
+        Self::Reach,
+        Self::Release,
+        Self::Withdraw,
+    ];
+
+    /// Whether people order it by itself; the others are parts of transfers.
+    pub fn is_ordered_by_people(self) -> bool {
+        matches!(self, Self::Diagnose | Self::VerifyAudit)
+    }
 
     /// The name in the API and the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Diagnose => "diagnose",
             Self::VerifyAudit => "verify-audit",
+            Self::Offer => "offer",
+            Self::Browse => "browse",
+            Self::Receive => "receive",
+            Self::Reach => "reach",
+            Self::Release => "release",
+            Self::Withdraw => "withdraw",
         }
     }
 
@@ -250,6 +286,7 @@ impl Task {
         db: &mut Transaction<'_, Sqlite>,
         node: &str,
         kind: Kind,
+        details: Option<&Value>,
         actor: &str,
         now: Moment,
     ) -> Result<Self> {
@@ -281,8 +318,8 @@ impl Task {
             ended: None,
             revision: 1,
         };
-        let statement = "INSERT INTO tasks (id, node, kind, state, done, total, message, cancel, actor, created, revision) \
-                         VALUES ($1, $2, $3, $4, 0, 0, '', 0, $5, $6, 1)";
+        let statement = "INSERT INTO tasks (id, node, kind, state, done, total, message, cancel, actor, created, details, revision) \
+                         VALUES ($1, $2, $3, $4, 0, 0, '', 0, $5, $6, $7, 1)";
         sqlx::query(statement)
             .bind(&task.id)
             .bind(&task.node)
@@ -290,6 +327,7 @@ impl Task {
             .bind(task.state.as_str())
             .bind(actor)
             .bind(now.0)
+            .bind(details.map(Value::to_string))
             .execute(&mut **db)
             .await?;
         let old = "DELETE FROM tasks WHERE node = $1 AND ended IS NOT NULL AND id NOT IN \
@@ -343,12 +381,13 @@ impl Task {
     /// # Errors
     /// The database fails.
     pub async fn orders(db: &mut Transaction<'_, Sqlite>, node: &str) -> Result<Vec<Order>> {
-        let statement =
-            "SELECT id, kind, cancel FROM tasks WHERE node = $1 AND ended IS NULL ORDER BY created, id";
+        let statement = "SELECT id, kind, details, cancel FROM tasks WHERE node = $1 AND ended IS NULL ORDER BY created, id";
         let rows = sqlx::query(statement).bind(node).fetch_all(&mut **db).await?;
+        let details = |row: &SqliteRow| serde_json::from_str(row.get::<Option<&str>, _>("details")?).ok();
         let order = |row: &SqliteRow| Order {
             id: row.get("id"),
             kind: row.get("kind"),
+            details: details(row),
             cancel: row.get::<i64, _>("cancel") != 0,
         };
         Ok(rows.iter().map(order).collect())

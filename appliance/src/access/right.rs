@@ -54,11 +54,17 @@ pub enum Right {
     /// Change that.
     #[serde(rename = "trust:write")]
     WriteTrust,
+    /// See what moves between clouds.
+    #[serde(rename = "transfers:read")]
+    ReadTransfers,
+    /// Move what catalogs offer between clouds, and have catalogs follow others.
+    #[serde(rename = "transfers:write")]
+    WriteTransfers,
 }
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::ReadUsers,
         Self::WriteUsers,
         Self::ReadTenants,
@@ -74,6 +80,8 @@ impl Right {
         Self::WriteCatalogs,
         Self::ReadTrust,
         Self::WriteTrust,
+        Self::ReadTransfers,
+        Self::WriteTransfers,
     ];
 
     /// The name in the API and the database.
@@ -94,6 +102,8 @@ impl Right {
             Self::WriteCatalogs => "catalogs:write",
             Self::ReadTrust => "trust:read",
             Self::WriteTrust => "trust:write",
+            Self::ReadTransfers => "transfers:read",
+            Self::WriteTransfers => "transfers:write",
         }
     }
 }
@@ -124,6 +134,8 @@ impl Rights {
             Right::WriteCatalogs,
             Right::ReadTrust,
             Right::WriteTrust,
+            Right::ReadTransfers,
+            Right::WriteTransfers,
         ])
     }
 

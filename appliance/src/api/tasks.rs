@@ -43,6 +43,9 @@ pub(super) async fn create(
     wish: Wish<NewTask>,
 ) -> Result<Response, Problem> {
     let user = wish.user.may(Right::WriteTasks)?;
+    if !wish.body.kind.is_ordered_by_people() {
+        return Err(Problem::INVALID.about("such tasks are parts of transfers"));
+    }
     let ground = standing.ground()?;
     let now = ground.clock.now();
     let mut db = standing.begin(&user).await?;
@@ -54,7 +57,7 @@ pub(super) async fn create(
     if node.state != State::Active {
         return Err(Problem::CONFLICT.about(format!("The node is {}.", node.state)));
     }
-    let task = Task::order(&mut db, &node.id, wish.body.kind, &user.name, now)
+    let task = Task::order(&mut db, &node.id, wish.body.kind, None, &user.name, now)
         .await
         .map_err(|error| match error.kind() {
             Fault::Ceiling => Problem::TOO_MANY_TASKS.with(RETRY_AFTER, 60),

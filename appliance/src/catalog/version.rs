@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{File, Item, Label, NewFile, Sort};
 use crate::access::Principal;
 use crate::clock::Moment;
-use crate::digest::{hex, sha256};
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
 /// How far a version is.
@@ -392,12 +392,18 @@ impl Version {
 
 /// The digest of a version, by its files.
 fn digest_of(files: &[File]) -> String {
+    // All of a published version's are there.
+    let known = files.iter().filter_map(|file| {
+        let digest = file.digest.as_deref()?.parse::<Digest>().ok()?;
+        Some((digest, u64::try_from(file.bytes).ok()?, file.name.as_str()))
+    });
+    digest_of_files(known).to_string()
+}
+
+/// SHA-256 of a line for each file, in their order: digest in hexadecimal, length in bytes and name, with a space between them.
+pub fn digest_of_files<'a>(files: impl Iterator<Item = (Digest, u64, &'a str)>) -> Digest {
     let lines: String = files
-        .iter()
-        .map(|file| {
-            let digest = file.digest.as_deref().unwrap_or_default();
-            format!("{digest} {} {}\n", file.bytes, file.name)
-        })
+        .map(|(digest, bytes, name)| format!("{digest} {bytes} {name}\n"))
         .collect();
-    hex(&sha256(lines.as_bytes()))
+    Digest::of(lines.as_bytes())
 }

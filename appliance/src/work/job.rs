@@ -33,7 +33,7 @@ pub(super) async fn run(context: &Context, kind: &str, progress: &watch::Sender<
     let done = match Kind::named(kind) {
         Some(Kind::Diagnose) => Ok(diagnosis(context)),
         Some(Kind::VerifyAudit) => verify_audit(context, progress).await,
-        None => Err(Error::new(
+        _ => Err(Error::new(
             Fault::Unknown,
             "the task",
             format!("version {PROGRAM_VERSION} of the node can't do it"),

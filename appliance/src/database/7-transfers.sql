@@ -1,0 +1,108 @@
+-- What nodes are told to do may need words: a JSON document, or nothing.
+ALTER TABLE tasks ADD COLUMN details TEXT;
+
+-- On the server: where other nodes reach this one, NAME:PORT, as it told or as its requests come.
+ALTER TABLE nodes ADD COLUMN endpoint TEXT NOT NULL DEFAULT '';
+
+-- On the server: what was ordered to be moved from node to node. `wish` is what was asked for, as a JSON document; `grant_text` is
+-- the signed grant, once there is one; `number` counts the grants. `told` is the last that the destination said of it.
+CREATE TABLE transfers (
+    id TEXT PRIMARY KEY,
+    tenant TEXT REFERENCES tenants (id),
+    source TEXT NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+    destination TEXT NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+    wish TEXT NOT NULL,
+    state TEXT NOT NULL,
+    number BIGINT,
+    grant_text TEXT,
+    label TEXT,
+    digest TEXT,
+    route TEXT NOT NULL,
+    task TEXT,
+    done BIGINT NOT NULL,
+    total BIGINT NOT NULL,
+    message TEXT NOT NULL,
+    told TEXT,
+    receipt TEXT,
+    subscription TEXT,
+    actor TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    starts BIGINT NOT NULL,
+    ended BIGINT,
+    revision BIGINT NOT NULL
+);
+
+CREATE INDEX transfers_by_time ON transfers (created, id);
+CREATE INDEX transfers_open ON transfers (ended, starts);
+CREATE INDEX transfers_by_task ON transfers (task);
+CREATE INDEX transfers_of_subscription ON transfers (subscription);
+
+-- On the server: the newest version of an item that a node has given a receipt for.
+CREATE TABLE floors (
+    node TEXT NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+    tenant TEXT NOT NULL,
+    catalog TEXT NOT NULL,
+    item TEXT NOT NULL,
+    label TEXT NOT NULL,
+    PRIMARY KEY (node, tenant, catalog, item)
+);
+
+-- On the server: catalogs whose items follow those of another node's.
+CREATE TABLE subscriptions (
+    id TEXT PRIMARY KEY,
+    tenant TEXT REFERENCES tenants (id),
+    source TEXT NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+    destination TEXT NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+    wish TEXT NOT NULL,
+    task TEXT,
+    message TEXT NOT NULL,
+    looked BIGINT,
+    actor TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    revision BIGINT NOT NULL
+);
+
+-- On a node: what came, or comes, from others. `used` is the digest of the grant, which is good for this one alone; `outcome` is
+-- the signed receipt.
+CREATE TABLE arrivals (
+    id TEXT PRIMARY KEY,
+    tenant TEXT REFERENCES tenants (id) ON DELETE CASCADE,
+    used TEXT NOT NULL,
+    version TEXT,
+    source TEXT NOT NULL,
+    subscription TEXT,
+    state TEXT NOT NULL,
+    refusal TEXT,
+    outcome TEXT,
+    wire BIGINT NOT NULL,
+    reused BIGINT NOT NULL,
+    expires BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    changed BIGINT NOT NULL
+);
+
+CREATE INDEX arrivals_by_version ON arrivals (version);
+
+-- On a node: the versions of an item that were published here, whatever became of them since. No package writes to it, and it
+-- outlives the item.
+CREATE TABLE heights (
+    tenant TEXT NOT NULL,
+    catalog TEXT NOT NULL,
+    item TEXT NOT NULL,
+    label TEXT NOT NULL,
+    release TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, catalog, item, digest)
+);
+
+-- On a node: older versions that an administrator allows, each once.
+CREATE TABLE downgrades (
+    tenant TEXT NOT NULL,
+    catalog TEXT NOT NULL,
+    item TEXT NOT NULL,
+    label TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    PRIMARY KEY (tenant, catalog, item, label)
+);

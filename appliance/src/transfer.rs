@@ -1,0 +1,25 @@
+//! Moving what catalogs offer from one cloud's node to another's: what the parties tell each other, and who vouches for it.
+//!
+//! ```text
+//! server       signs a [`Grant`]: this version, from there to here, once
+//! source       shows what it has: an [`Offer`], and bytes to whoever comes with the grant from the named node
+//! destination  judges, and signs a [`Receipt`]: what it published, or why it refused ([`Refusal`])
+//! ```
+//!
+//! What is signed is bytes: a document is read after its signature was checked, and never written anew.
+
+mod grant;
+mod offer;
+mod place;
+mod receipt;
+mod refusal;
+mod signed;
+mod told;
+
+pub use grant::{Grant, Party};
+pub use offer::{Offer, OfferedFile};
+pub use place::Place;
+pub use receipt::{Outcome, Receipt};
+pub use refusal::Refusal;
+pub use signed::{Purpose, Signed};
+pub use told::{Phase, Told};
