@@ -31,10 +31,11 @@ mod signer;
 mod tolerance;
 mod verdict;
 
+use std::collections::HashMap;
 use std::io::Read;
 
 use crate::error::Error;
-use crate::manifest::{DigestAlgorithm, Manifest};
+use crate::manifest::{Digest, DigestAlgorithm, Manifest};
 use crate::package::{MemberName, Role, Source};
 
 pub use self::expectation::files_in_order;
@@ -54,6 +55,21 @@ pub fn verify(source: &mut Source, policy: &Policy) -> Verdict {
 /// [`digests_named`] found on an earlier look. Under another digest a file is refused.
 pub fn verify_with(source: &mut Source, policy: &Policy, digests: &[DigestAlgorithm]) -> Verdict {
     run::Run::new(policy, digests, source.is_archive()).over(source)
+}
+
+/// As [`verify_with`], where digests of files are known: of what was digested as it was written, or will be, nothing is read again.
+/// A file is read nevertheless where the manifest names another algorithm for it than is known.
+///
+/// Whoever calls this vouches that the bytes are those of the digests, or sees to it that they will be.
+pub fn verify_knowing(
+    source: &mut Source,
+    policy: &Policy,
+    digests: &[DigestAlgorithm],
+    known: &HashMap<MemberName, Digest>,
+) -> Verdict {
+    run::Run::new(policy, digests, source.is_archive())
+        .knowing(known)
+        .over(source)
 }
 
 /// Takes a package's members while they are verified: [`verify_taking`].

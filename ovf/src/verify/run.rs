@@ -1,5 +1,6 @@
 //! One pass over a package: what is collected on the way, and when which rule can speak.
 
+use std::collections::HashMap;
 use std::io::Read;
 
 use super::expectation::Expectation;
@@ -29,6 +30,7 @@ pub(super) struct Run<'p> {
     /// The roles in the order of the archive.
     pub(super) order: Vec<Role>,
     taker: Option<&'p mut dyn Taker>,
+    known: Option<&'p HashMap<MemberName, Digest>>,
 }
 
 /// A member that is small and was kept.
@@ -58,6 +60,14 @@ impl<'p> Run<'p> {
             files: Vec::new(),
             order: Vec::new(),
             taker: None,
+            known: None,
+        }
+    }
+
+    pub(super) fn knowing(self, known: &'p HashMap<MemberName, Digest>) -> Self {
+        Run {
+            known: Some(known),
+            ..self
         }
     }
 
@@ -146,6 +156,14 @@ impl<'p> Run<'p> {
     fn digest(&mut self, member: &mut Member<'_>, buffer: &mut [u8]) -> Result<Seen, Error> {
         let name = member.name().clone();
         let (declared, algorithms) = (member.size(), self.algorithms(&name));
+        let known = self.known.and_then(|known| known.get(&name));
+        if let Some(known) = known.filter(|known| algorithms == [known.algorithm()]) {
+            return Ok(Seen {
+                name,
+                size: declared,
+                digests: vec![known.clone()],
+            });
+        }
         let mut digested = Digested {
             member,
             digesters: algorithms.into_iter().map(Digester::new).collect(),

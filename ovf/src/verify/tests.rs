@@ -84,6 +84,7 @@ fn seal(members: &mut Members, manifest: &[u8]) {
 }
 
 mod archive;
+mod known;
 mod members;
 mod policy;
 mod revocation;
