@@ -13,6 +13,7 @@ mod intake;
 mod item;
 mod keeper;
 mod label;
+mod memory;
 mod quota;
 mod sweep;
 mod version;
@@ -33,6 +34,7 @@ pub use intake::{Coming, Intake};
 pub use item::{Item, ItemChange, Labels, Search, Sort};
 pub use keeper::{keep, remove};
 pub use label::Label;
+pub use memory::{Downgrade, Remembered, Seen};
 pub use quota::{Quota, Usage};
 pub use version::{NewVersion, State, Version, digest_of_files};
 

@@ -11,6 +11,7 @@ mod kept;
 mod refusal;
 
 use serde::Serialize;
+use sqlx::{Sqlite, Transaction};
 use utoipa::ToSchema;
 
 pub use application::{NewEnrolment, begin};
@@ -22,6 +23,7 @@ use crate::configuration::Own;
 use crate::error::Result;
 use crate::node::State;
 use crate::service::Ground;
+use crate::transfer::{Purpose, Signed};
 use kept::Kept;
 
 /// How a node's enrolment stands.
@@ -80,6 +82,20 @@ pub async fn leave(ground: &Ground, actor: &str) -> Result<bool> {
     audit::record(&mut db, deed, ground.clock.now()).await?;
     db.commit().await?;
     Ok(true)
+}
+
+/// Has the node vouch for a document, in a transaction with whatever goes with it; nothing while it has no server.
+///
+/// # Errors
+/// The database fails, or there is no randomness.
+pub async fn vouch(
+    db: &mut Transaction<'_, Sqlite>,
+    purpose: Purpose,
+    document: &impl Serialize,
+) -> Result<Option<Signed>> {
+    let kept = Kept::read(db).await?;
+    kept.and_then(|kept| kept.vouch(purpose, document).transpose())
+        .transpose()
 }
 
 /// How a node gets on with its server, as far as that is known since it was started.

@@ -30,6 +30,7 @@
 //! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
 //! | [`authority`], [`node`], [`cloud`] | on the server: who its nodes are, and how it knows them |
 //! | [`catalog`], [`trust`] | on a node: what a tenant keeps here, in versions; whom it believes |
+//! | [`receiving`] | on a node: taking a version from another node |
 //! | [`transfer`] | what moves between clouds: grants, receipts, and why not |
 //! | [`enrolment`], `work` | on a node: its server, and what it does for it |
 //! | [`client`] | asking a connector, as a node or an administrator; whom to believe |
@@ -83,6 +84,7 @@ pub mod pages;
 pub mod product;
 pub mod property;
 pub mod proposal;
+pub mod receiving;
 pub mod recovery;
 pub mod resolver;
 pub mod role;

@@ -6,6 +6,6 @@ mod judge;
 mod policy;
 mod root;
 
-pub use judge::{Package, judge, refusal};
-pub use policy::{Policy, Signer};
+pub use judge::{Package, Part, foresee, judge, refusal};
+pub use policy::{InForce, Policy, Signer};
 pub use root::Root;

@@ -21,6 +21,8 @@ pub struct Intake {
     table: Mutex<Table>,
     /// Versions have come to be whole.
     complete: Notify,
+    /// Something was decided about one that came from elsewhere.
+    decided: Notify,
     /// Held by whoever makes blobs of files, or takes those away that no table names.
     pub(super) tending: Turn<()>,
 }
@@ -51,6 +53,7 @@ impl Intake {
             blobs: Arc::new(blobs),
             table: Mutex::default(),
             complete: Notify::new(),
+            decided: Notify::new(),
             tending: Turn::new(()),
         }
     }
@@ -105,6 +108,16 @@ impl Intake {
     /// Tells that a version is whole.
     pub fn is_complete(&self) {
         self.complete.notify_one();
+    }
+
+    /// Tells those who wait for a decision that there is one.
+    pub(super) fn has_decided(&self) {
+        self.decided.notify_waiters();
+    }
+
+    /// What tells that something was decided.
+    pub fn decided(&self) -> &Notify {
+        &self.decided
     }
 
     /// Waits until one is.

@@ -9,15 +9,17 @@ use sqlx::{Sqlite, Transaction};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::{Coming, File, Intake, Sort, State, Version, owner_of, sweep};
+use super::{Coming, File, Intake, Label, Remembered, Sort, State, Version, owner_of, sweep};
 use crate::audit::{self, Deed};
 use crate::blob::{Owner, Sealed};
 use crate::clock::Moment;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::log;
+use crate::receiving::Arrival;
 use crate::service::{Context, Ground};
-use crate::trust::{Package, Policy, Root, Signer, judge, refusal};
+use crate::transfer::{Phase, Refusal};
+use crate::trust::{InForce, Package, Part, Policy, judge, refusal};
 
 /// After a failure that says nothing about a version, and between two looks for what nobody brings to its end.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -97,15 +99,14 @@ async fn decide(ground: &Ground, intake: &Intake, version: &Version, tenant: Opt
     let mut db = ground.database.begin().await?;
     let sort = version.sort(&mut db).await?;
     let policy = Policy::in_force(&mut db, tenant, ground.clock.now()).await?;
-    let asked = Policy::of(&mut db, tenant).await?.0;
-    let believes_nobody = asked.signer == Signer::Trusted
-        && asked.pins.is_empty()
-        && Root::of(&mut db, tenant).await?.is_empty();
+    let judged_by = policy.digest;
+    let arrival = Arrival::of_version(&mut db, &version.id).await?;
+    let remembered = Remembered::of_version(&mut db, &version.id).await?;
     let attempt = version.attempt(&mut db).await?;
     db.commit().await?;
 
     let judged = match attempt <= ATTEMPTS {
-        true => look_at(intake, owner, version, sort, policy, believes_nobody).await,
+        true => look_at(intake, owner, version, sort, policy).await,
         false => Ok(Err(refusal(
             "catalog.not-judged",
             "the judgement failed each time",
@@ -119,24 +120,45 @@ async fn decide(ground: &Ground, intake: &Intake, version: &Version, tenant: Opt
         }
         Err(error) => return Err(error),
     };
-    let is_accepted = files.is_ok();
-    let tending = intake.tending.lock().await;
-    let verdict = match files {
-        Ok((files, verdict)) => {
-            adopt(intake, owner, files).await?;
-            verdict
-        }
-        Err(verdict) => verdict,
-    };
     let now = ground.clock.now();
+    let mut files = files;
+    if let (Ok((_, verdict, release)), Some(arrival)) = (&files, &arrival) {
+        // What comes from elsewhere may be a thing of the past; what people bring here is their own affair.
+        let mut db = ground.database.begin().await?;
+        let seen = version.seen(release.clone());
+        let refused = remembered.refuses(&mut db, &seen, arrival.floor.as_ref()).await?;
+        if let Some(refused) = refused {
+            files = Err(with_failure(verdict.clone(), &refused));
+        }
+    }
+    if let (Ok(_), Some(arrival)) = (&files, &arrival) {
+        arrival.proceed(ground, Phase::Verified).await?;
+    }
+    let tending = intake.tending.lock().await;
+    let (verdict, seen) = match files {
+        Ok((files, verdict, release)) => {
+            adopt(intake, owner, files).await?;
+            (verdict, Some(version.seen(release)))
+        }
+        Err(verdict) => (verdict, None),
+    };
+    if let (Some(_), Some(arrival)) = (&seen, &arrival) {
+        arrival.proceed(ground, Phase::Imported).await?;
+    }
     let mut db = ground.database.begin().await?;
-    let (passed, action) = match is_accepted {
+    let (passed, action) = match seen.is_some() {
         true => (version.publish(&mut db, &verdict, now).await, "version.publish"),
         false => (version.reject(&mut db, &verdict, now).await, "version.reject"),
     };
     match passed {
         Ok(()) => {
             record(&mut db, version, tenant, action, now).await?;
+            if let Some(seen) = &seen {
+                remembered.note(&mut db, seen, now).await?;
+            }
+            if let Some(arrival) = &arrival {
+                arrival.decided(&mut db, &verdict, judged_by, now).await?;
+            }
             db.commit().await?;
         }
         // Somebody took it away meanwhile.
@@ -146,19 +168,21 @@ async fn decide(ground: &Ground, intake: &Intake, version: &Version, tenant: Opt
     drop(tending);
     // Blobs that a table names stay.
     remove(ground, intake, version, tenant).await;
+    if arrival.is_some() {
+        intake.has_decided();
+    }
     Ok(())
 }
 
-/// Files that were accepted with the verdict, or the verdict that refuses them.
-type Judged = std::result::Result<(Vec<Whole>, Value), Value>;
+/// Files that were accepted with the verdict and the product's own version, or the verdict that refuses them.
+type Judged = std::result::Result<(Vec<Whole>, Value, Option<Label>), Value>;
 
 async fn look_at(
     intake: &Intake,
     owner: Owner,
     version: &Version,
     sort: Sort,
-    policy: ovf::verify::Policy,
-    believes_nobody: bool,
+    policy: InForce,
 ) -> Result<Judged> {
     let mut files = Vec::new();
     for file in &version.files {
@@ -168,9 +192,9 @@ async fn look_at(
     }
     let names: Vec<_> = version.files.iter().map(|file| file.name.clone()).collect();
     let judge = move || {
-        let (is_accepted, verdict) = verdict(&files, &names, sort, &policy, believes_nobody)?;
+        let (is_accepted, verdict, release) = verdict(&files, &names, sort, &policy)?;
         Ok(match is_accepted {
-            true => Ok((files, verdict)),
+            true => Ok((files, verdict, release)),
             false => Err(verdict),
         })
     };
@@ -181,7 +205,7 @@ async fn adopt(intake: &Intake, owner: Owner, files: Vec<Whole>) -> Result<()> {
     let blobs = Arc::clone(intake.blobs());
     let adopt = move || {
         for file in files {
-            if let Whole::Sealed(sealed) = file {
+            if let Held::Sealed(sealed) = file.place {
                 blobs.adopt(&owner, *sealed)?;
             }
         }
@@ -191,11 +215,17 @@ async fn adopt(intake: &Intake, owner: Owner, files: Vec<Whole>) -> Result<()> {
 }
 
 /// A file that is there, whole.
-enum Whole {
+struct Whole {
+    bytes: u64,
+    digest: Digest,
+    place: Held,
+}
+
+enum Held {
     /// In quarantine.
     Sealed(Box<Sealed>),
     /// Adopted before a crash.
-    Blob(std::fs::File, u64),
+    Blob(std::fs::File),
 }
 
 /// What was received of a version, whoever has seen it last.
@@ -213,12 +243,20 @@ async fn fetch(intake: &Intake, owner: Owner, file: &File) -> Result<Whole> {
         coming.seal(&blobs, &owner, &file)?;
         if let Coming::Sealed(sealed) = std::mem::take(&mut *coming) {
             return match sealed.digest() == noted {
-                true => Ok(Whole::Sealed(sealed)),
+                true => Ok(Whole {
+                    bytes: sealed.size(),
+                    digest: noted,
+                    place: Held::Sealed(sealed),
+                }),
                 false => Err(Error::new(Kind::Mismatch, place, "is not what was received")),
             };
         }
         let (blob, bytes) = blobs.open_blob(&owner, &noted)?;
-        Ok(Whole::Blob(blob, bytes))
+        Ok(Whole {
+            bytes,
+            digest: noted,
+            place: Held::Blob(blob),
+        })
     };
     spawn_blocking(fetch).await.map_err(ended)?
 }
@@ -227,24 +265,44 @@ fn verdict(
     files: &[Whole],
     names: &[String],
     sort: Sort,
-    policy: &ovf::verify::Policy,
-    believes_nobody: bool,
-) -> Result<(bool, Value)> {
+    policy: &InForce,
+) -> Result<(bool, Value, Option<Label>)> {
     if sort == Sort::File {
-        return Ok((true, json!({ "accepted": true, "checks": [] })));
+        return Ok((true, json!({ "accepted": true, "checks": [] }), None));
     }
-    let mut package = Vec::new();
+    let mut parts = Vec::new();
     for (file, name) in files.iter().zip(names) {
         let name = MemberName::parse(name)
             .map_err(|error| Error::new(Kind::StateCorrupt, "the database", error.to_string()))?;
         let failed = |error| Error::new(Kind::Io, name.to_string(), "cannot be read").because(error);
-        let (bytes, file) = match file {
-            Whole::Sealed(sealed) => (sealed.size(), sealed.file()?),
-            Whole::Blob(blob, bytes) => (*bytes, blob.try_clone().map_err(failed)?),
+        let open = match &file.place {
+            Held::Sealed(sealed) => sealed.file()?,
+            Held::Blob(blob) => blob.try_clone().map_err(failed)?,
         };
-        package.push((name, bytes, file));
+        parts.push(Part {
+            name,
+            bytes: file.bytes,
+            digest: file.digest,
+            file: Some(open),
+        });
     }
-    judge(&Package::new(package), policy, believes_nobody)
+    let package = Package::new(parts);
+    let (is_accepted, mut verdict) = judge(&package, policy)?;
+    let release = if is_accepted { package.release()? } else { None };
+    if let Some(release) = &release {
+        verdict["release"] = json!(release);
+    }
+    Ok((is_accepted, verdict, release))
+}
+
+/// A verdict that refuses for one more reason.
+fn with_failure(mut verdict: Value, refused: &Refusal) -> Value {
+    verdict["accepted"] = json!(false);
+    let failure = json!({ "code": refused.rule, "outcome": "failed", "reason": refused.reason });
+    if let Some(checks) = verdict["checks"].as_array_mut() {
+        checks.insert(0, failure);
+    }
+    verdict
 }
 
 /// Takes away what no table names of what a version was; what can't be removed now is found at the next start.

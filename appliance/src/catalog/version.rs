@@ -7,7 +7,7 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{File, Item, Label, NewFile, Sort};
+use super::{File, Item, Label, NewFile, Seen, Sort};
 use crate::access::Principal;
 use crate::clock::Moment;
 use crate::digest::Digest;
@@ -263,6 +263,19 @@ impl Version {
         Ok(Sort::of(row.get("kind")))
     }
 
+    /// What is remembered of it. All of its files have to be there.
+    pub(super) fn seen(&self, release: Option<Label>) -> Seen {
+        let known = self.files.iter().filter_map(|file| {
+            let digest = file.digest.as_deref()?.parse::<Digest>().ok()?;
+            Some((digest, u64::try_from(file.bytes).ok()?, file.name.as_str()))
+        });
+        Seen {
+            label: self.version.clone(),
+            release,
+            digest: digest_of_files(known),
+        }
+    }
+
     /// Counts a judgement before it begins; the number of this one.
     pub(super) async fn attempt(&self, db: &mut Transaction<'_, Sqlite>) -> Result<i64> {
         sqlx::query("UPDATE versions SET attempts = attempts + 1 WHERE id = $1")
@@ -296,8 +309,8 @@ impl Version {
         now: Moment,
     ) -> Result<()> {
         self.pass(db, State::Verifying, State::Published, now).await?;
-        let files = File::list(db, &self.id).await?;
-        self.judge(db, Some(digest_of(&files)), verdict).await?;
+        let digest = self.seen(None).digest.to_string();
+        self.judge(db, Some(digest), verdict).await?;
         self.switch(db).await
     }
 
@@ -313,6 +326,44 @@ impl Version {
             .execute(&mut **db)
             .await?;
         Ok(())
+    }
+
+    /// Refuses it while its files come.
+    ///
+    /// # Errors
+    /// [`Kind::Changed`] where it comes no more.
+    pub async fn break_off(
+        &self,
+        db: &mut Transaction<'_, Sqlite>,
+        verdict: &Value,
+        now: Moment,
+    ) -> Result<()> {
+        self.pass(db, State::Receiving, State::Rejected, now).await?;
+        self.judge(db, None, verdict).await?;
+        sqlx::query("UPDATE files SET digest = NULL WHERE version = $1")
+            .bind(&self.id)
+            .execute(&mut **db)
+            .await?;
+        Ok(())
+    }
+
+    /// The one of an id, whoever's it is, with its tenant: for the connector's own work.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn of_id(db: &mut Transaction<'_, Sqlite>, id: &str) -> Result<Option<(Self, Option<String>)>> {
+        let statement = format!("SELECT {COLUMNS}, catalogs.tenant {FROM} WHERE versions.id = $1");
+        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(id)
+            .fetch_optional(&mut **db)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let files = File::list(db, id).await?;
+        let version = Self {
+            files,
+            ..Self::read(&row)?
+        };
+        Ok(Some((version, row.get("tenant"))))
     }
 
     /// Takes it away, if it is still as it was read; the item then offers the newest that is left.
@@ -388,16 +439,6 @@ impl Version {
             .await?;
         Ok(())
     }
-}
-
-/// The digest of a version, by its files.
-fn digest_of(files: &[File]) -> String {
-    // All of a published version's are there.
-    let known = files.iter().filter_map(|file| {
-        let digest = file.digest.as_deref()?.parse::<Digest>().ok()?;
-        Some((digest, u64::try_from(file.bytes).ok()?, file.name.as_str()))
-    });
-    digest_of_files(known).to_string()
 }
 
 /// SHA-256 of a line for each file, in their order: digest in hexadecimal, length in bytes and name, with a space between them.

@@ -62,17 +62,16 @@ CREATE TABLE subscriptions (
     revision BIGINT NOT NULL
 );
 
--- On a node: what came, or comes, from others. `used` is the digest of the grant, which is good for this one alone; `outcome` is
--- the signed receipt.
+-- On a node: what came, or comes, from others, by the grant in `grant_text`, which is good for this one alone; `outcome` is the
+-- signed receipt.
 CREATE TABLE arrivals (
     id TEXT PRIMARY KEY,
     tenant TEXT REFERENCES tenants (id) ON DELETE CASCADE,
-    used TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    grant_text TEXT NOT NULL,
     version TEXT,
-    source TEXT NOT NULL,
     subscription TEXT,
     state TEXT NOT NULL,
-    refusal TEXT,
     outcome TEXT,
     wire BIGINT NOT NULL,
     reused BIGINT NOT NULL,

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, KeyPair, SigningKey as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 use sqlx::{Sqlite, Transaction};
@@ -18,6 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::node::State;
 use crate::resolver::Resolver;
 use crate::service::Ground;
+use crate::transfer::{Purpose, Signed};
 
 const SETTING: &str = "enrolment";
 
@@ -140,6 +141,19 @@ impl Kept {
         };
         let says = NodeCertificate::read(&certificate).ok_or_else(damaged)?;
         Ok(Some((says.begins, says.expires)))
+    }
+
+    /// Signs a document by the node's certificate; nothing before there is one.
+    pub(super) fn vouch(&self, purpose: Purpose, document: &impl Serialize) -> Result<Option<Signed>> {
+        let Some(certificate) = self.certificate()? else {
+            return Ok(None);
+        };
+        let failed = |error| Error::new(Kind::Identity, SETTING, "cannot sign").because(error);
+        let key = self.key.pair()?;
+        Signed::new(purpose, document, &certificate, |bytes| {
+            key.sign(bytes).map_err(failed)
+        })
+        .map(Some)
     }
 
     pub(super) fn client(&self, resolver: &Resolver) -> Result<Client> {

@@ -26,6 +26,41 @@ pub enum Phase {
     Unreachable,
 }
 
+impl Phase {
+    /// The name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Granted => "GRANTED",
+            Self::Receiving => "RECEIVING",
+            Self::Verified => "VERIFIED",
+            Self::Imported => "IMPORTED",
+            Self::Published => "PUBLISHED",
+            Self::Rejected => "REJECTED",
+            Self::Unreachable => "UNREACHABLE",
+        }
+    }
+
+    /// The one of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [
+            Self::Granted,
+            Self::Receiving,
+            Self::Verified,
+            Self::Imported,
+            Self::Published,
+            Self::Rejected,
+            Self::Unreachable,
+        ]
+        .into_iter()
+        .find(|phase| phase.as_str() == name)
+    }
+
+    /// Whether it was decided.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Published | Self::Rejected)
+    }
+}
+
 /// What a destination tells with its task's progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Told {

@@ -1,26 +1,44 @@
 //! The judgement on a package whose files are here.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use ovf::Error as OvfError;
-use ovf::package::{Folder, FolderFile, MemberName, Source};
-use ovf::verify::{Policy, digests_named, verify_with};
+use ovf::descriptor::Descriptor;
+use ovf::manifest::{Digest as Known, DigestAlgorithm};
+use ovf::package::{Folder, FolderFile, MemberName, Role, Source};
+use ovf::verify::{digests_named, verify_knowing};
 use serde_json::{Value, json};
 
+use super::InForce;
+use crate::catalog::Label;
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
 /// The most checks of a verdict that are kept, and bytes of a reason.
 const CHECKS: usize = 100;
 const REASON: usize = 500;
 
-/// Files of a package, open, with their names and lengths.
-pub struct Package(Vec<(MemberName, u64, File)>);
+/// A file of a package.
+pub struct Part {
+    /// Its name.
+    pub name: MemberName,
+    /// Its length.
+    pub bytes: u64,
+    /// Its digest: of what was digested as it was written, or of what is to come.
+    pub digest: Digest,
+    /// Itself, open; none as long as it is only promised.
+    pub file: Option<File>,
+}
+
+/// Files of a package.
+pub struct Package(Vec<Part>);
 
 impl Package {
     /// Takes them.
-    pub fn new(files: Vec<(MemberName, u64, File)>) -> Self {
-        Self(files)
+    pub fn new(parts: Vec<Part>) -> Self {
+        Self(parts)
     }
 
     /// The file that the package is read from: its archive, or its descriptor.
@@ -47,36 +65,77 @@ impl Package {
     }
 
     fn source(&self) -> Result<Source> {
-        let main = Self::main(self.0.iter().map(|(name, ..)| name.as_str()))?;
+        let main = Self::main(self.0.iter().map(|part| part.name.as_str()))?;
         let failed = |error| Error::new(Kind::Io, "the package", "cannot be read").because(error);
         if main.has_extension("ova")
-            && let Some((_, _, file)) = self.0.first()
+            && let Some(file) = self.0.first().and_then(|part| part.file.as_ref())
         {
             let file = file.try_clone().map_err(failed)?;
             return Ok(Source::seekable(FromStart { file, place: 0 }));
         }
-        let files = self
-            .0
-            .iter()
-            .map(|(name, bytes, file)| Ok((name.clone(), *bytes, file.try_clone()?)));
+        let files = self.0.iter().map(|part| {
+            let file = part.file.as_ref().map(File::try_clone).transpose()?;
+            Ok((part.name.clone(), part.bytes, file))
+        });
         let files = files.collect::<std::io::Result<_>>().map_err(failed)?;
         Ok(Source::folder(Files(files), main))
     }
 
-    /// Reads all of it, and judges it; it takes as long as that takes.
-    fn verdict(&self, policy: &Policy) -> Result<ovf::verify::Verdict> {
+    /// Whether all of its files are side by side, and not members of an archive.
+    fn is_folder(&self) -> bool {
+        self.0.iter().all(|part| !part.name.has_extension("ova"))
+    }
+
+    fn known(&self) -> HashMap<MemberName, Known> {
+        let known = |part: &Part| {
+            let digest = Known::from_hex(DigestAlgorithm::Sha256, &part.digest.to_string()).ok()?;
+            Some((part.name.clone(), digest))
+        };
+        match self.is_folder() {
+            true => self.0.iter().filter_map(known).collect(),
+            false => HashMap::new(),
+        }
+    }
+
+    fn digests(&self, policy: &ovf::verify::Policy) -> Result<Option<Vec<DigestAlgorithm>>> {
         let mut look = self.source()?;
         policy.tolerate_in(&mut look);
-        let digests = digests_named(&mut look)
+        Ok(digests_named(&mut look)
             .ok()
-            .filter(|digests| !digests.is_empty());
+            .filter(|digests| !digests.is_empty()))
+    }
+
+    /// Judges it; what is not known by its digest is read, and it takes as long as that takes.
+    fn verdict(&self, policy: &ovf::verify::Policy) -> Result<ovf::verify::Verdict> {
+        let digests = self.digests(policy)?.unwrap_or_else(|| policy.digests());
         let mut source = self.source()?;
         policy.tolerate_in(&mut source);
-        Ok(verify_with(
-            &mut source,
-            policy,
-            &digests.unwrap_or_else(|| policy.digests()),
-        ))
+        Ok(verify_knowing(&mut source, policy, &digests, &self.known()))
+    }
+
+    /// The product's own version, as the descriptor tells it: that of the first system's first product. Who judged the package
+    /// knows that its publisher says so.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn release(&self) -> Result<Option<Label>> {
+        let mut source = self.source()?;
+        while let Ok(Some(mut member)) = source.next_member() {
+            if member.role() != Role::Descriptor {
+                continue;
+            }
+            let bytes = member.read_all();
+            let descriptor = bytes.and_then(|bytes| Descriptor::parse(&bytes));
+            let Ok(descriptor) = descriptor else {
+                return Ok(None);
+            };
+            let systems = descriptor.content.systems();
+            let product = systems.iter().find_map(|system| system.products.first());
+            let told =
+                product.and_then(|product| product.full_version.clone().or_else(|| product.version.clone()));
+            return Ok(told.and_then(|told| Label::try_from(told).ok()));
+        }
+        Ok(None)
     }
 }
 
@@ -84,12 +143,11 @@ impl Package {
 ///
 /// # Errors
 /// Its files can't be read: that says nothing about the package.
-pub fn judge(package: &Package, policy: &Policy, believes_nobody: bool) -> Result<(bool, Value)> {
-    if believes_nobody {
-        let reason = "the tenant has named no certificate that it believes, and its policy asks for a signer who leads to one";
-        return Ok((false, refusal("trust.nobody", reason)));
+pub fn judge(package: &Package, policy: &InForce) -> Result<(bool, Value)> {
+    if let Some(refused) = policy.refuses_everything() {
+        return Ok((false, refused));
     }
-    let verdict = package.verdict(policy)?;
+    let verdict = package.verdict(&policy.policy)?;
     if let Some(unread) = verdict
         .failures()
         .find(|check| check.code == ovf::Kind::Io.code())
@@ -97,6 +155,26 @@ pub fn judge(package: &Package, policy: &Policy, believes_nobody: bool) -> Resul
         return Err(Error::new(Kind::Io, "the package", unread.reason.clone()));
     }
     Ok((verdict.is_accepted(), told(&verdict)))
+}
+
+/// Judges a package of which descriptor, manifest and certificate are there, and of the other files lengths and digests are
+/// promised: what it will come to if they are kept. Nothing where that can't be told: of an archive, and of a manifest with
+/// digests that aren't SHA-256.
+///
+/// # Errors
+/// Its files can't be read: that says nothing about the package.
+pub fn foresee(package: &Package, policy: &InForce) -> Result<Option<(bool, Value)>> {
+    if let Some(refused) = policy.refuses_everything() {
+        return Ok(Some((false, refused)));
+    }
+    let is_told = package.is_folder()
+        && package
+            .digests(&policy.policy)?
+            .is_none_or(|digests| digests == [DigestAlgorithm::Sha256]);
+    match is_told {
+        true => judge(package, policy).map(Some),
+        false => Ok(None),
+    }
 }
 
 /// What is kept of a verdict: what failed first, and no more than somebody reads.
@@ -131,20 +209,24 @@ pub fn refusal(code: &str, reason: &str) -> Value {
 }
 
 /// Files side by side, wherever they are kept.
-struct Files(Vec<(MemberName, u64, File)>);
+struct Files(Vec<(MemberName, u64, Option<File>)>);
 
 impl Folder for Files {
     fn open(&mut self, name: &MemberName) -> Result<Option<FolderFile>, OvfError> {
         let Some((_, size, file)) = self.0.iter().find(|(own, ..)| own == name) else {
             return Ok(None);
         };
-        let file = file
-            .try_clone()
-            .map_err(|error| OvfError::new(ovf::Kind::Io, "opening the file").caused_by(error))?;
-        Ok(Some(FolderFile {
-            size: *size,
-            body: Box::new(FromStart { file, place: 0 }),
-        }))
+        let body: Box<dyn Read + Send> = match file {
+            Some(file) => {
+                let file = file
+                    .try_clone()
+                    .map_err(|error| OvfError::new(ovf::Kind::Io, "opening the file").caused_by(error))?;
+                Box::new(FromStart { file, place: 0 })
+            }
+            // It is known by its digest.
+            None => Box::new(std::io::empty()),
+        };
+        Ok(Some(FolderFile { size: *size, body }))
     }
 }
 

@@ -3,12 +3,14 @@
 use ovf::certificate::{Crl, KeyPin, MIN_KEY_BITS, Revocation, TrustRoots};
 use ovf::verify::Tolerance;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sqlx::{Row as _, Sqlite, Transaction};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Root;
+use super::{Root, refusal};
 use crate::clock::Moment;
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
 /// The most pins, lists and tolerances.
@@ -27,6 +29,24 @@ pub enum Signer {
     Any,
     /// None; one that is there is checked.
     None,
+}
+
+/// What a tenant's packages are judged by at a time.
+#[derive(Debug)]
+pub struct InForce {
+    /// As the verifier knows it.
+    pub policy: ovf::verify::Policy,
+    /// SHA-256 of the policy, and of the fingerprints of those who are believed, a line each.
+    pub digest: Digest,
+    believes_nobody: bool,
+}
+
+impl InForce {
+    /// The verdict on everything, if there is one.
+    pub(super) fn refuses_everything(&self) -> Option<Value> {
+        let reason = "the tenant has named no certificate that it believes, and its policy asks for a signer who leads to one";
+        self.believes_nobody.then(|| refusal("trust.nobody", reason))
+    }
 }
 
 /// What is asked of packages.
@@ -114,11 +134,21 @@ impl Policy {
         db: &mut Transaction<'_, Sqlite>,
         tenant: Option<&str>,
         now: Moment,
-    ) -> Result<ovf::verify::Policy> {
+    ) -> Result<InForce> {
         let (policy, _) = Self::of(db, tenant).await?;
         let roots = Root::of(db, tenant).await?;
+        let mut text = serde_json::to_string(&policy).unwrap_or_default();
+        for root in &roots {
+            text.push('\n');
+            text.push_str(&root.fingerprint);
+        }
+        let believes_nobody = policy.signer == Signer::Trusted && policy.pins.is_empty() && roots.is_empty();
         let roots = roots.iter().map(Root::certificate).collect::<Result<_>>()?;
-        policy.against(TrustRoots::new(roots), now)
+        Ok(InForce {
+            policy: policy.against(TrustRoots::new(roots), now)?,
+            digest: Digest::of(text.as_bytes()),
+            believes_nobody,
+        })
     }
 
     /// The same as the verifier knows it.

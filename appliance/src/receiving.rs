@@ -1,0 +1,2 @@
+mod arrival;
+pub use arrival::Arrival;
