@@ -4,6 +4,7 @@
 //! DIR/blobs/OWNER/ab/DIGEST           a blob, whole; mode 0400. `ab` are its digest's first two digits
 //! DIR/quarantine/OWNER/ID/bytes       a file that is being received, front to back
 //! DIR/quarantine/OWNER/ID/received    how much of it is on the disk, and how long it will be, in decimal
+//! DIR/indexes/OWNER/DIGEST            the chunk index of a blob: see [`chunk`](crate::chunk)
 //! ```
 //!
 //! A file's way is [`Partial`] (bytes come, over many connections and restarts), [`Sealed`] (all are there and synced, and the
@@ -18,6 +19,7 @@
 //! Everything here waits for a disk: asynchronous callers use `spawn_blocking`.
 
 mod folder;
+mod index;
 mod owner;
 mod partial;
 mod record;
@@ -42,6 +44,7 @@ pub use sealed::Sealed;
 
 const BLOBS: &str = "blobs";
 const QUARANTINE: &str = "quarantine";
+const INDEXES: &str = "indexes";
 /// In a folder of the quarantine: the bytes.
 const BYTES: &str = "bytes";
 /// How much of them is on the disk.
@@ -52,6 +55,9 @@ const RECEIVED: &str = "received";
 pub struct Blobs {
     blobs: Folder,
     quarantine: Folder,
+    indexes: Folder,
+    /// Tells what this process has not finished from what an earlier one left.
+    run: Uuid,
 }
 
 impl Blobs {
@@ -62,8 +68,14 @@ impl Blobs {
     pub fn open(state: &Path) -> Result<Self> {
         let state = Folder::open(state)?;
         let (blobs, quarantine) = (state.make(BLOBS)?, state.make(QUARANTINE)?);
+        let indexes = state.make(INDEXES)?;
         state.sync()?;
-        Ok(Self { blobs, quarantine })
+        Ok(Self {
+            blobs,
+            quarantine,
+            indexes,
+            run: Uuid::new_v4(),
+        })
     }
 
     /// Begins to receive a file of `size` bytes, which its owner knows as `id`.
@@ -130,11 +142,12 @@ impl Blobs {
         folder.open_folder(shard(&name))?.open_file(&name)
     }
 
-    /// Removes a blob; that there is none is no error. Whoever has it open reads on.
+    /// Removes a blob and its index; that there is none is no error. Whoever has it open reads on.
     ///
     /// # Errors
     /// [`Kind::StateReadOnly`] and its like.
     pub fn remove(&self, owner: &Owner, digest: &Digest) -> Result<()> {
+        self.remove_index(owner, digest)?;
         let name = digest.to_string();
         let folder = self.blobs.open_folder(&owner.to_string());
         let Some(folder) = known(folder.and_then(|folder| folder.open_folder(shard(&name))))? else {

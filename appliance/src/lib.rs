@@ -42,6 +42,7 @@
 //! | [`syslog`] | the log, forwarded to a syslog server |
 //! | [`store`], [`identity`] | the state directory; instance identifier, key and certificate |
 //! | [`blob`] | large files by what is in them, kept for each owner; those that are being received |
+//! | [`chunk`] | what large files consist of, so that only what is new of them is moved |
 //! | [`backup`] | all of that but large files in one file, and back |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
 //! | [`role`] | what a connector is for, and where an appliance keeps what was chosen |
@@ -59,6 +60,7 @@ pub mod backup;
 pub mod blob;
 pub mod catalog;
 pub mod check;
+pub mod chunk;
 pub mod client;
 pub mod clock;
 pub mod cloud;
