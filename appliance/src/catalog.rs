@@ -9,6 +9,7 @@
 //! one step. Names are a tenant's own.
 
 mod file;
+mod indexer;
 mod intake;
 mod item;
 mod keeper;

@@ -92,6 +92,21 @@ impl Node {
     }
 }
 
+/// Waits until a node has these chunk indexes and no others.
+fn await_indexes(node: &Node, digests: &[&str]) {
+    let folder = node.service.state.path().join("indexes/provider");
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let entries = folder.read_dir().into_iter().flatten();
+        let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        if names == digests {
+            return;
+        }
+        assert!(Instant::now() < end, "{names:?}");
+        sleep(Duration::from_millis(50));
+    }
+}
+
 fn id(answer: &Answer) -> String {
     answer.json()["id"].as_str().unwrap().to_owned()
 }
@@ -169,6 +184,30 @@ fn a_file_that_curl_sends_is_published_and_comes_back_whole_in_parts_and_with_it
     assert!(std::fs::read(&half).unwrap() == bytes);
     let again = node.root.ask(&file_of(&version), &["-T", text(&path)]);
     assert_eq!(again.status, 409, "what is published never changes");
+}
+
+#[test]
+fn a_large_file_gets_a_chunk_index_after_its_publication_also_when_it_was_lost_and_none_is_left_over() {
+    let mut node = Node::new();
+    let (small, bytes) = node.file("small", 1 << 19);
+    node.bring("1.0", &small, bytes.len());
+    let (large, bytes) = node.file("large", 2 << 20);
+    let version = node.bring("1.1", &large, bytes.len());
+    let digest = sha256(&bytes);
+    await_indexes(&node, &[&digest]);
+
+    let path = node.service.state.path().join("indexes/provider").join(&digest);
+    let index = std::fs::read(&path).unwrap();
+    std::fs::rename(&path, path.with_file_name("0".repeat(64))).unwrap();
+    node.service.kill_and_start("node");
+    await_indexes(&node, &[&digest]);
+    assert!(std::fs::read(&path).unwrap() == index);
+
+    let version = format!("/api/v1/versions/{version}");
+    let revision = node.root.get(&version).json()["revision"].as_i64().unwrap();
+    let removed = node.root.change("DELETE", &version, revision, None);
+    assert_eq!(removed.status, 204);
+    await_indexes(&node, &[]);
 }
 
 #[test]

@@ -169,6 +169,32 @@ impl File {
         Ok(row.is_some())
     }
 
+    /// Files of published versions that have so many bytes or more: id, tenant and digest of each, by id, after `after`.
+    pub(super) async fn published(
+        db: &mut Transaction<'_, Sqlite>,
+        least: u64,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<(String, Option<String>, Option<Digest>)>> {
+        let statement = "SELECT files.id, files.digest, catalogs.tenant \
+                         FROM files JOIN versions ON versions.id = files.version \
+                         JOIN items ON items.id = versions.item JOIN catalogs ON catalogs.id = items.catalog \
+                         WHERE versions.state = 'PUBLISHED' AND files.bytes >= $1 AND files.id > $2 \
+                         ORDER BY files.id LIMIT $3";
+        let rows = sqlx::query(statement)
+            .bind(i64::try_from(least).unwrap_or(i64::MAX))
+            .bind(after)
+            .bind(i64::from(most))
+            .fetch_all(&mut **db)
+            .await?;
+        let read = |row: &SqliteRow| {
+            let digest: Option<String> = row.get("digest");
+            let digest = digest.and_then(|text| text.parse().ok());
+            (row.get("id"), row.get("tenant"), digest)
+        };
+        Ok(rows.iter().map(read).collect())
+    }
+
     /// Whether a file of the tenant's needs the blob of this digest.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ pub struct Intake {
     complete: Notify,
     /// Something was decided about one that came from elsewhere.
     decided: Notify,
+    /// Some have been published.
+    published: Notify,
     /// Held by whoever makes blobs of files, or takes those away that no table names.
     pub(super) tending: Turn<()>,
 }
@@ -54,6 +56,7 @@ impl Intake {
             table: Mutex::default(),
             complete: Notify::new(),
             decided: Notify::new(),
+            published: Notify::new(),
             tending: Turn::new(()),
         }
     }
@@ -123,6 +126,16 @@ impl Intake {
     /// Waits until one is.
     pub(super) async fn completed(&self) {
         self.complete.notified().await;
+    }
+
+    /// Tells that a version has come to be published.
+    pub(super) fn is_published(&self) {
+        self.published.notify_one();
+    }
+
+    /// Waits until one has.
+    pub(super) async fn published(&self) {
+        self.published.notified().await;
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -9,7 +9,7 @@ use sqlx::{Sqlite, Transaction};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::{Coming, File, Intake, Label, Remembered, Sort, State, Version, owner_of, sweep};
+use super::{Coming, File, Intake, Label, Remembered, Sort, State, Version, indexer, owner_of, sweep};
 use crate::audit::{self, Deed};
 use crate::blob::{Owner, Sealed};
 use crate::clock::Moment;
@@ -37,6 +37,10 @@ pub async fn keep(context: Arc<Context>) {
     if let Err(error) = sweep::run(&context, ground, intake).await {
         log::error(error.chain());
     }
+    tokio::join!(decide_all(ground, intake), indexer::run(ground, intake));
+}
+
+async fn decide_all(ground: &Ground, intake: &Intake) {
     loop {
         if let Err(error) = proceed(ground, intake).await {
             log::error(error.chain());
@@ -160,6 +164,7 @@ async fn decide(ground: &Ground, intake: &Intake, version: &Version, tenant: Opt
                 arrival.decided(&mut db, &verdict, judged_by, now).await?;
             }
             db.commit().await?;
+            intake.is_published();
         }
         // Somebody took it away meanwhile.
         Err(error) if error.kind() == Kind::Changed => drop(db),

@@ -25,6 +25,10 @@ pub(super) async fn run(context: &Context, ground: &Ground, intake: &Intake) -> 
             blobs_without_name(ground, intake, owner).await?;
         }
     }
+    let blobs = Arc::clone(intake.blobs());
+    spawn_blocking(move || blobs.sweep_indexes())
+        .await
+        .map_err(ended)??;
     let mut db = ground.database.begin().await?;
     let coming = Version::in_state(&mut db, State::Receiving).await?;
     drop(db);
