@@ -57,6 +57,7 @@ use hyper::header::{
 };
 use hyper::{Method, Response};
 
+use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::log;
 use crate::role::Role;
@@ -67,6 +68,8 @@ const READY: &str = "/readyz";
 const METRICS: &str = "/metrics";
 const ABOUT: &str = "/api/v1/about";
 const HEARTBEATS: &str = "/api/v1/heartbeats";
+/// What the paths begin with that nodes ask of each other.
+const PEER: &str = "/api/v1/peer/";
 /// The label of every request to nowhere.
 const OTHER: &str = "other";
 
@@ -120,6 +123,7 @@ pub fn router(context: Arc<Context>) -> Router {
     open.method_not_allowed_fallback(|| async { Problem::METHOD_NOT_ALLOWED.response() })
         .merge(gated)
         .layer(from_fn(to_its_end))
+        .layer(from_fn_with_state(Arc::clone(&context), keep_to_peers))
         .layer(from_fn_with_state(Arc::clone(&context), finish))
         .with_state(context)
 }
@@ -224,6 +228,16 @@ async fn gate(State(context): State<Arc<Context>>, request: Request, next: Next)
         // Without its state nobody knows whether it was set up.
         None if !context.is_new() => Problem::STATE_UNAVAILABLE.response(),
         _ => Problem::SETUP_REQUIRED.response(),
+    }
+}
+
+/// To another node of the server, a node is what nodes ask of each other, and nothing else.
+async fn keep_to_peers(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response<Body> {
+    let peer = request.extensions().get::<Peer>();
+    let is_peer = context.role() != Role::Server && peer.is_some_and(|peer| peer.certificate.is_some());
+    match is_peer && !request.uri().path().starts_with(PEER) {
+        true => Problem::NOT_FOUND.response(),
+        false => next.run(request).await,
     }
 }
 

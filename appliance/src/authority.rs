@@ -1,6 +1,6 @@
 //! The server's authority: the key by which nodes know their server, and the certificates by which it knows them.
 //!
-//! Its key is replaced without a node losing its server: [`rotation`]. Nodes pin the authority's key, never a certificate. Who a node is stands in its certificate as a URI, `urn:vcc:node:ID`.
+//! Its key is replaced without a node losing its server: [`rotation`]. Nodes pin the authority's key, never a certificate. Who a node is stands in its certificate as a URI, `urn:vcc:node:ID`, and as the name that other nodes ask for.
 
 mod certificate;
 mod code;
@@ -34,6 +34,8 @@ use certificate::read_request;
 const PLACE: &str = "authority";
 /// What nodes ask for in place of a host's name; nobody's.
 pub const SERVER_NAME: &str = "enrolment.vcc.internal";
+/// What follows a node's id in the name that other nodes ask for.
+pub const NODE_DOMAIN: &str = ".node.vcc.internal";
 /// How long a node's certificate is good.
 const NODE_VALIDITY: Duration = Duration::days(90);
 /// How far a clock may be behind ours.
@@ -163,7 +165,14 @@ impl Authority {
         template
             .distinguished_name
             .push(DnType::CommonName, format!("vcc-node-{node}"));
-        template.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        template
+            .subject_alt_names
+            .push(SanType::DnsName(text(&node_name(node))?));
+        // Nodes take connections of each other, too.
+        template.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ClientAuth,
+            ExtendedKeyUsagePurpose::ServerAuth,
+        ];
         template.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         template.serial_number = Some(SerialNumber::from_slice(&bytes));
         (template.not_before, template.not_after) = validity(now, LEEWAY, NODE_VALIDITY);
@@ -180,11 +189,18 @@ fn read_certificate(pem: &str) -> Result<CertificateDer<'static>> {
         .map_err(|error| Error::new(Kind::Identity, PLACE, "a certificate is not one in PEM").because(error))
 }
 
-fn uri(text: &str) -> Result<SanType> {
-    let text: Ia5String = text
-        .try_into()
-        .map_err(|error| Error::new(Kind::Identity, PLACE, "cannot name anybody").because(error))?;
-    Ok(SanType::URI(text))
+/// What nodes ask for where they mean a node: `ID.node.vcc.internal`.
+pub fn node_name(node: Uuid) -> String {
+    format!("{node}{NODE_DOMAIN}")
+}
+
+fn uri(name: &str) -> Result<SanType> {
+    Ok(SanType::URI(text(name)?))
+}
+
+fn text(name: &str) -> Result<Ia5String> {
+    name.try_into()
+        .map_err(|error| Error::new(Kind::Identity, PLACE, "cannot name anybody").because(error))
 }
 
 fn own_template(now: Moment) -> Result<CertificateParams, rcgen::Error> {
@@ -221,6 +237,16 @@ mod tests {
         let (key, node) = (KeyPair::generate().unwrap(), Uuid::new_v4());
         let (certificate, says) = authority.certify(&request(&key), node, NOW).unwrap();
         assert_eq!(says.node, node);
+        assert!(says.is_for_peers);
+        assert!(NodeCertificate::is_signed_by(
+            &certificate,
+            authority.certificate()
+        ));
+        let another = Authority::read(&Authority::make(NOW).unwrap()).unwrap();
+        assert!(!NodeCertificate::is_signed_by(
+            &certificate,
+            another.certificate()
+        ));
         assert!(says.begins < NOW && says.expires > NOW);
         assert_eq!(
             KeyDigest::of_certificate(&certificate),

@@ -4,6 +4,7 @@ mod transfer;
 mod trust;
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, UPGRADE};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -26,6 +27,7 @@ use tokio_rustls::TlsConnector;
 use crate::access::Secret;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result};
+use crate::http::wire::Stream;
 use crate::identity::Fingerprint;
 use crate::resolver::Resolver;
 
@@ -42,18 +44,85 @@ const FRESH: Duration = Duration::from_secs(8);
 /// The longest answer in bytes.
 const LIMIT: usize = 1 << 20;
 
+/// A way to whoever is asked, on which connections are made anew as often as it takes.
+pub(crate) trait Way: Send + Sync {
+    /// Another connection, on which nothing was said yet, and how whoever is at its other end is known at this moment.
+    fn reach(&self) -> Reaching<'_>;
+}
+
+/// Whoever reaches.
+pub(crate) type Reaching<'a> = Pin<Box<dyn Future<Output = Result<(Stream, Tls)>> + Send + 'a>>;
+
 /// A server, and how to know it.
 pub struct Client {
-    server: Endpoint,
-    resolver: Resolver,
+    way: Arc<dyn Way>,
+    /// What is asked for in the field `Host`.
+    host: String,
+    kept: Option<Kept>,
+}
+
+/// The client's side of TLS: version 1.3 alone.
+#[derive(Clone)]
+pub(crate) struct Tls {
     /// What is asked for in the field `Host`.
     host: String,
     /// What is asked for in TLS.
     name: ServerName<'static>,
-    tls: TlsConnector,
+    connector: TlsConnector,
     /// What is wrong with one who isn't it.
     stranger: &'static str,
-    kept: Option<Kept>,
+}
+
+/// A server, where it listens.
+struct Direct {
+    server: Endpoint,
+    resolver: Resolver,
+    tls: Tls,
+}
+
+impl Way for Direct {
+    fn reach(&self) -> Reaching<'_> {
+        Box::pin(async {
+            let stream = self.server.connect(&self.resolver).await?;
+            let _ = stream.set_nodelay(true);
+            let stream: Stream = Box::new(stream);
+            Ok((stream, self.tls.clone()))
+        })
+    }
+}
+
+impl Tls {
+    /// For whoever is trusted; with certificates and their key, the other side knows who asks.
+    ///
+    /// # Errors
+    /// [`Kind::Tls`].
+    pub(crate) fn new(
+        server: Option<&Endpoint>,
+        trust: Trust,
+        own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    ) -> Result<Self> {
+        let failed = |error| Error::new(Kind::Tls, "TLS", "the own certificate is unusable").because(error);
+        let (host, name) = trust.asked_for(server)?;
+        let stranger = trust.stranger();
+        let provider = Arc::new(ring::default_provider());
+        let verifier = trust.verifier(Arc::clone(&provider))?;
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])
+            .map_err(failed)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match own {
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(failed)?,
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self {
+            host,
+            name,
+            connector: TlsConnector::from(Arc::new(config)),
+            stranger,
+        })
+    }
 }
 
 /// A connection that is ready for the next request.
@@ -107,33 +176,36 @@ impl Client {
         trust: impl Into<Trust>,
         own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
     ) -> Result<Self> {
-        let failed = |error| Error::new(Kind::Tls, "TLS", "the own certificate is unusable").because(error);
-        let trust = trust.into();
-        let (host, name) = trust.asked_for(&server)?;
-        let stranger = trust.stranger();
-        let provider = Arc::new(ring::default_provider());
-        let verifier = trust.verifier(Arc::clone(&provider))?;
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13])
-            .map_err(failed)?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        let mut config = match own {
-            Some((certificate, key)) => builder
-                .with_client_auth_cert(vec![certificate], key)
-                .map_err(failed)?,
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let own = own.map(|(certificate, key)| (vec![certificate], key));
+        let tls = Tls::new(Some(&server), trust.into(), own)?;
         Ok(Self {
-            server,
-            resolver,
-            host,
-            name,
-            tls: TlsConnector::from(Arc::new(config)),
-            stranger,
+            host: tls.host.clone(),
+            way: Arc::new(Direct {
+                server,
+                resolver,
+                tls,
+            }),
             kept: None,
         })
+    }
+
+    /// Whoever is asked for by a name, on some way.
+    pub(crate) fn on(way: Arc<dyn Way>, host: String) -> Self {
+        Self {
+            way,
+            host,
+            kept: None,
+        }
+    }
+
+    /// Makes the connection now, for the first request.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub(crate) async fn prepare(&mut self, patience: Duration) -> Result<()> {
+        let sender = timeout(patience, self.connect()).await.map_err(late)??;
+        self.keep(sender);
+        Ok(())
     }
 
     /// Asks once; a kept connection that has gone meanwhile is made anew.
@@ -221,6 +293,34 @@ impl Client {
         timeout(PATIENCE, opened).await.map_err(late)?
     }
 
+    /// Asks by POST that the connection carries a stream of a protocol from now on, and takes it; an answer that is another is told
+    /// whole.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub(crate) async fn upgrade(
+        mut self,
+        path: &str,
+        protocol: &str,
+        fields: &[(HeaderName, &str)],
+    ) -> Result<Result<Stream, Answer>> {
+        let mut all = fields.to_vec();
+        all.extend([(CONNECTION, "upgrade"), (UPGRADE, protocol)]);
+        let request = self.question(Method::POST, path, None, &all, None::<&()>)?;
+        let upgraded = async {
+            let (_sender, answer) = self.send(request).await?;
+            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(Err(whole(answer, LIMIT).await?));
+            }
+            let stream = hyper::upgrade::on(answer).await;
+            let stream =
+                stream.map_err(|error| unreachable("the connection carries no stream").because(error))?;
+            let stream: Stream = Box::new(TokioIo::new(stream));
+            Ok(Ok(stream))
+        };
+        timeout(PATIENCE, upgraded).await.map_err(late)?
+    }
+
     /// A request whose body is JSON, if it has one.
     fn question(
         &self,
@@ -285,14 +385,13 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<SendRequest<Told>> {
-        let stream = self.server.connect(&self.resolver).await?;
-        let _ = stream.set_nodelay(true);
-        let stream = self.tls.connect(self.name.clone(), stream).await;
-        let stream = stream.map_err(|error| trust::failure(error, self.stranger))?;
+        let (stream, tls) = self.way.reach().await?;
+        let stream = tls.connector.connect(tls.name, stream).await;
+        let stream = stream.map_err(|error| trust::failure(error, tls.stranger))?;
         let (sender, connection) = handshake(TokioIo::new(stream))
             .await
             .map_err(|error| unreachable("it doesn't speak HTTP").because(error))?;
-        tokio::spawn(connection);
+        tokio::spawn(connection.with_upgrades());
         Ok(sender)
     }
 }

@@ -81,6 +81,8 @@ pub async fn leave(ground: &Ground, actor: &str) -> Result<bool> {
     };
     audit::record(&mut db, deed, ground.clock.now()).await?;
     db.commit().await?;
+    // Whoever follows the enrolment reads and takes it in one transaction, so that nothing of before comes after this.
+    ground.peering.take(None)?;
     Ok(true)
 }
 

@@ -32,8 +32,10 @@ pub mod requests;
 mod sending;
 mod stall;
 pub mod tls;
+pub mod upgrade;
 pub mod upload;
 mod whole;
+pub mod wire;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -46,8 +48,9 @@ use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use answering::Answering;
@@ -56,6 +59,7 @@ use peer::Peer;
 use sending::Unsent;
 use stall::Stall;
 use tls::Tls;
+use wire::Stream;
 
 /// The waits and numbers that a client can use up.
 #[derive(Debug, Clone, Copy)]
@@ -121,33 +125,43 @@ impl Server {
                 _ = stop.changed() => break,
             };
             match accepted {
-                Ok((stream, from)) => self.admit(stream, from.ip(), &stop),
+                Ok((stream, from)) => {
+                    let _ = stream.set_nodelay(true);
+                    let _ = self.admit(Box::new(stream), from.ip(), &stop);
+                }
                 Err(error) if is_the_clients(&error) => {}
                 Err(_) => tokio::time::sleep(EXHAUSTED).await,
             }
         }
         drop(listener);
+        self.connections.stop();
         let _ = timeout(FAREWELL, self.connections.all_closed()).await;
     }
 
-    fn admit(&self, stream: TcpStream, from: IpAddr, stop: &watch::Receiver<bool>) {
-        let Some(ticket) = self.connections.admit(self.limits.connections) else {
-            return;
-        };
+    /// Serves one stream that is there already until it ends, as if it were one that was taken; it counts as one, too. Dropped, it
+    /// ends. Whether there was a place for it.
+    pub async fn serve_stream(&self, stream: Stream, from: IpAddr) -> bool {
+        let stop = self.connections.stopping();
+        match self.admit(stream, from, &stop) {
+            Some(task) => {
+                let mut task = Aborting(task);
+                let _ = (&mut task.0).await;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn admit(&self, stream: Stream, from: IpAddr, stop: &watch::Receiver<bool>) -> Option<JoinHandle<()>> {
+        let ticket = self.connections.admit(self.limits.connections)?;
         let id = ticket.id();
         let task = tokio::spawn(self.clone().converse(stream, from, ticket, stop.clone()));
         self.connections.started(id, task.abort_handle());
+        Some(task)
     }
 
     /// One connection from handshake to close. How it ends concerns nobody but the client.
-    async fn converse(
-        self,
-        stream: TcpStream,
-        from: IpAddr,
-        ticket: Ticket,
-        mut stop: watch::Receiver<bool>,
-    ) {
-        let _ = stream.set_nodelay(true);
+    async fn converse(self, stream: Stream, from: IpAddr, ticket: Ticket, mut stop: watch::Receiver<bool>) {
         let Ok(Ok(stream)) = timeout(self.limits.handshake, self.tls.accept(stream)).await else {
             return;
         };
@@ -156,12 +170,15 @@ impl Server {
             router: TowerToHyperService::new(self.router),
             uploads: self.uploads,
             pace: self.limits.pace,
-            ticket,
+            ticket: Arc::new(ticket),
+            stop: self.connections.stopping(),
             unsent: Arc::clone(&unsent),
         };
-        let service = service_fn(|mut request: Request<Incoming>| {
+        let answering = Arc::new(answering);
+        let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
-            answering.answer(request)
+            let answering = Arc::clone(&answering);
+            async move { answering.answer(request).await }
         });
         let stream = TokioIo::new(Stall::new(stream, self.limits.stall, unsent));
         let mut connection = std::pin::pin!(
@@ -171,13 +188,23 @@ impl Server {
                 .max_buf_size(HEAD_BYTES)
                 .max_headers(HEADERS)
                 .serve_connection(stream, service)
+                .with_upgrades()
         );
         tokio::select! {
             _ = &mut connection => return,
-            _ = stop.changed() => {}
+            _ = stop.wait_for(|stop| *stop) => {}
         }
         connection.as_mut().graceful_shutdown();
         let _ = connection.await;
+    }
+}
+
+/// A task that ends with whoever waits for it.
+struct Aborting(JoinHandle<()>);
+
+impl Drop for Aborting {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -32,6 +32,7 @@
 //! | [`catalog`], [`trust`] | on a node: what a tenant keeps here, in versions; whom it believes |
 //! | [`receiving`] | on a node: taking a version from another node |
 //! | [`transfer`] | what moves between clouds: grants, receipts, and why not |
+//! | [`peer`] | on a node: other nodes of its server, and the ways to them |
 //! | [`enrolment`], `work` | on a node: its server, and what it does for it |
 //! | [`client`] | asking a connector, as a node or an administrator; whom to believe |
 //! | [`configuration`], [`task`], [`event`] | what nodes are to be like, what they have to do, and what changes meanwhile |
@@ -83,6 +84,7 @@ pub mod log;
 pub mod machine;
 pub mod node;
 pub mod pages;
+pub mod peer;
 pub mod product;
 pub mod property;
 pub mod proposal;

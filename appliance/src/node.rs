@@ -111,11 +111,15 @@ pub struct Node {
     /// Why it is suspended, or not taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Where other nodes reach it, HOST:PORT: as it told, or where its heartbeats come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// How often it was changed by people; its ETag.
     pub revision: i64,
 }
 
-const COLUMNS: &str = "id, name, cloud, state, key, version, requested, seen, expires, reason, revision";
+const COLUMNS: &str =
+    "id, name, cloud, state, key, version, requested, seen, expires, reason, endpoint, revision";
 
 impl Node {
     fn read(row: &SqliteRow, news: News<'_>) -> Result<Self> {
@@ -134,6 +138,7 @@ impl Node {
             seen,
             expires: row.get::<Option<i64>, _>("expires").map(Moment),
             reason: row.get("reason"),
+            endpoint: Some(row.get::<String, _>("endpoint")).filter(|endpoint| !endpoint.is_empty()),
             revision: row.get("revision"),
         })
     }

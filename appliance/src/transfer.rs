@@ -8,18 +8,22 @@
 //!
 //! What is signed is bytes: a document is read after its signature was checked, and never written anew.
 
+mod admit;
 mod grant;
 mod offer;
 mod place;
 mod receipt;
 mod refusal;
+mod route;
 mod signed;
 mod told;
 
+pub use admit::{EXPIRED, MALFORMED, OTHER_NODE, Part, SIGNATURE, admit};
 pub use grant::{Grant, Party};
 pub use offer::{Offer, OfferedFile};
 pub use place::Place;
 pub use receipt::{Outcome, Receipt};
 pub use refusal::Refusal;
+pub use route::{Outreach, Route};
 pub use signed::{Purpose, Signed};
 pub use told::{Phase, Told};

@@ -1,5 +1,6 @@
 //! `/api/v1/enrolments`, `/api/v1/heartbeats`, `/api/v1/certificates`: on the server, what its nodes ask.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Json;
@@ -9,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
-use super::request::{Body, FromNode, Id, Shown, Standing, sent_away};
+use super::request::{Body, From, FromNode, Id, Shown, Standing, sent_away};
 use crate::audit::{self, Deed};
 use crate::configuration;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind};
 use crate::http::problem::{Document, Problem};
 use crate::node::{Application, Beat, Cost, Heartbeat, Node, Sign, Standing as Decision, State};
@@ -107,6 +109,7 @@ const MOST_AUTHORITIES: usize = 8;
 pub(super) async fn beat(
     standing: Standing,
     node: FromNode,
+    from: From,
     Body(sign): Body<Heartbeat>,
 ) -> Result<Json<Beat>, Problem> {
     let too_long = |text: &str, most: usize| text.chars().count() > most;
@@ -118,6 +121,7 @@ pub(super) async fn beat(
         || sign.wait > LONGEST_WAIT
         || sign.counter < 0
         || sign.authorities.len() > MOST_AUTHORITIES
+        || sign.port == Some(0)
     {
         return Err(Problem::INVALID.about("a value is longer or larger than it may be"));
     }
@@ -131,7 +135,7 @@ pub(super) async fn beat(
         Cost::Heartbeat
     };
     node.pays(&standing, cost)?;
-    let counter = take(&standing, &node, &sign).await?;
+    let counter = take(&standing, &node, &from, &sign).await?;
     let ground = standing.ground()?;
     let id = node.id();
     let until = Instant::now() + Duration::from_millis(u64::from(sign.wait));
@@ -147,11 +151,15 @@ pub(super) async fn beat(
         let tasks = Task::orders(&mut db, &id).await?;
         if is_due || push.is_some() || Instant::now() >= until {
             let keys = standing.keys()?;
-            return Ok(Json(Beat {
+            let beat = Beat {
                 configuration: push,
                 tasks,
                 renew: keys.former.is_some() && !node.is_signed_by(&mut db, keys.current.digest()).await?,
-                ..Beat::new(counter, keys.pinned())
+                ..Beat::new(counter, &keys)
+            };
+            return Ok(Json(match sign.advance {
+                true => beat.with_certificates(&keys),
+                false => beat,
             }));
         }
         db.commit().await.map_err(Error::from)?;
@@ -161,8 +169,14 @@ pub(super) async fn beat(
     }
 }
 
+/// Where other nodes reach the one that a heartbeat is of.
+fn reached_at(from: &From, sign: &Heartbeat) -> Option<Endpoint> {
+    let seen = || Some(SocketAddr::new(from.0?.to_canonical(), sign.port?).into());
+    sign.endpoint.clone().or_else(seen)
+}
+
 /// Notes the sign; gives the number that is agreed on.
-async fn take(standing: &Standing, node: &FromNode, sign: &Heartbeat) -> Result<i64, Problem> {
+async fn take(standing: &Standing, node: &FromNode, from: &From, sign: &Heartbeat) -> Result<i64, Problem> {
     let ground = standing.ground()?;
     let (now, id) = (ground.clock.now(), node.id());
     let mut db = ground.database.begin().await?;
@@ -172,10 +186,13 @@ async fn take(standing: &Standing, node: &FromNode, sign: &Heartbeat) -> Result<
         node.admit(&mut db, now).await?;
         Node::beat(&mut db, &id, sign, ground.news()).await?
     };
-    if let Some(next) = standing.keys()?.next
+    if let Some(next) = standing.keys()?.next_key()
         && sign.authorities.contains(&next)
     {
         Node::knows(&mut db, &id, next).await?;
+    }
+    if let Some(endpoint) = reached_at(from, sign) {
+        Node::is_reached_at(&mut db, &id, &endpoint).await?;
     }
     let action = match taken {
         Sign::Taken(_) | Sign::Unexplained { is_new: false } => None,

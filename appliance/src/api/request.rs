@@ -8,6 +8,7 @@ use std::time::Instant;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection};
 use axum::http::request::Parts;
 use axum::{Json, RequestPartsExt as _};
+use hyper::HeaderMap;
 use hyper::header::{
     AUTHORIZATION, CONNECTION, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sqlx::{Sqlite, Transaction};
 use utoipa::IntoParams;
+use uuid::Uuid;
 
 use crate::access::{Principal, Right, Secret, Token};
 use crate::authority::{KeyDigest, Keys, NodeCertificate};
@@ -25,7 +27,9 @@ use crate::http::percent::encoded;
 use crate::http::problem::Problem;
 use crate::local::UNATTENDED;
 use crate::node::{Admission, Cost, Node};
+use crate::peer::{self, Credentials};
 use crate::service::{Context, Ground};
+use crate::transfer::{Grant, Part, admit};
 
 /// The ground that a request stands on: there is one, and the connector is set up.
 pub(super) struct Standing(pub(super) Arc<Context>);
@@ -179,6 +183,62 @@ impl FromNode {
             .pace
             .take(self.shown.node, cost, Instant::now());
         paid.map_err(|wait| Problem::TOO_FAST.with(RETRY_AFTER, wait.as_secs() + 1))
+    }
+}
+
+/// Another node of the same server, on a node.
+pub(super) struct FromPeer {
+    node: Uuid,
+    own: Arc<Credentials>,
+}
+
+impl FromPeer {
+    /// Its id.
+    pub(super) fn node(&self) -> Uuid {
+        self.node
+    }
+
+    /// What this node shows it.
+    pub(super) fn own(&self) -> &Credentials {
+        &self.own
+    }
+
+    /// The grant that its request brings, for this node in a part.
+    pub(super) fn granted(&self, fields: &HeaderMap, part: Part, now: Moment) -> Result<Grant, Problem> {
+        let brought = peer::brought_grant(fields);
+        let brought = brought.map_err(|error| Problem::INVALID.about(format!("{}.", error.chain())))?;
+        admit(
+            &brought,
+            self.own.authorities(),
+            self.own.node(),
+            self.node,
+            part,
+            now,
+        )
+        .map_err(|refusal| Problem::GRANT_REFUSED.about(format!("{refusal}.")))
+    }
+}
+
+impl FromRequestParts<Arc<Context>> for FromPeer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Problem> {
+        let ground = context.ground().ok_or(Problem::STATE_UNAVAILABLE)?;
+        let peer = parts.extensions.get::<Peer>();
+        // The connection may be one of before this node left its server, or before a key of that was replaced.
+        let known = peer.and_then(|peer| Some((peer.certificate.as_ref()?, peer.authority?)));
+        let own = ground.peering.credentials();
+        let (Some((certificate, authority)), Some(own)) = (known, own) else {
+            return Err(Problem::NO_PEER);
+        };
+        let now = ground.clock.now();
+        match own.authorities().contains(&authority) && now < certificate.expires {
+            true => Ok(Self {
+                node: certificate.node,
+                own,
+            }),
+            false => Err(sent_away(Problem::NO_PEER)),
+        }
     }
 }
 

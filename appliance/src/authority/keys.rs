@@ -18,7 +18,7 @@ pub struct Keys {
     /// When it was made.
     pub created: Moment,
     /// Nodes are told of it, and nothing else is done with it yet.
-    pub next: Option<KeyDigest>,
+    pub next: Option<(KeyDigest, CertificateDer<'static>)>,
     /// What it signed is still good; its private half is gone.
     pub former: Option<(KeyDigest, CertificateDer<'static>)>,
 }
@@ -79,7 +79,7 @@ impl Keys {
                     }
                     current = Some((authority, Moment(row.get("created"))));
                 }
-                "NEXT" => next = Some(digest),
+                "NEXT" => next = Some((digest, read_certificate(&certificate)?)),
                 "FORMER" => former = Some((digest, read_certificate(&certificate)?)),
                 _ => return Err(damaged("a key is neither current nor next nor former")),
             }
@@ -95,9 +95,24 @@ impl Keys {
 
     /// Those by which nodes are to know their server.
     pub fn pinned(&self) -> Vec<KeyDigest> {
-        [Some(self.current.digest()), self.next]
+        [Some(self.current.digest()), self.next_key()]
             .into_iter()
             .flatten()
+            .collect()
+    }
+
+    /// The key that is to follow.
+    pub fn next_key(&self) -> Option<KeyDigest> {
+        self.next.as_ref().map(|(digest, _)| *digest)
+    }
+
+    /// The certificates by which nodes know each other: of the key in use, and of those before and after it.
+    pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        let others = [&self.next, &self.former].into_iter().flatten();
+        let others = others.map(|(_, certificate)| certificate.clone());
+        [self.current.certificate().clone()]
+            .into_iter()
+            .chain(others)
             .collect()
     }
 

@@ -158,7 +158,7 @@ pub async fn standing(db: &mut Transaction<'_, Sqlite>) -> Result<Standing> {
     Ok(Standing {
         key: keys.current.digest(),
         created: keys.created,
-        next: keys.next,
+        next: keys.next_key(),
         former: keys.former.map(|(digest, _)| digest),
         waiting,
         waiting_for: names.collect(),
@@ -167,7 +167,7 @@ pub async fn standing(db: &mut Transaction<'_, Sqlite>) -> Result<Standing> {
 
 /// Ids and names of the nodes that keep the rotation from its next step.
 async fn waiting(db: &mut Transaction<'_, Sqlite>, keys: &Keys) -> Result<Vec<(String, String)>> {
-    let (statement, key) = match (keys.next, &keys.former) {
+    let (statement, key) = match (keys.next_key(), &keys.former) {
         (Some(next), _) => {
             let statement = "SELECT id, name FROM nodes WHERE state = 'PENDING' OR (state = 'ACTIVE' AND knows <> $1) \
                              ORDER BY name, id";
@@ -205,7 +205,7 @@ async fn leave_behind(db: &mut Transaction<'_, Sqlite>, id: &str, actor: &str, n
 
 async fn note(db: &mut Transaction<'_, Sqlite>, step: Step, actor: &str, now: Moment) -> Result<()> {
     let object = Keys::read(db).await?;
-    let key = object.next.unwrap_or(object.current.digest());
+    let key = object.next_key().unwrap_or(object.current.digest());
     let deed = Deed {
         actor,
         tenant: None,

@@ -13,7 +13,9 @@ use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore,
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::authority::{KeyDigest, SERVER_NAME};
+use uuid::Uuid;
+
+use crate::authority::{KeyDigest, NodeCertificate, SERVER_NAME, node_name};
 use crate::endpoint::{Endpoint, Host};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Fingerprint;
@@ -23,6 +25,8 @@ use crate::identity::Fingerprint;
 pub enum Trust {
     /// A chain that ends in one of these keys, for the name that only servers are given.
     Authorities(Vec<KeyDigest>),
+    /// Likewise, for the name of a node, and its certificate names it.
+    Node(Vec<KeyDigest>, Uuid),
     /// This certificate.
     Fingerprint(Fingerprint),
     /// A certificate of one of these issuers, for the host that is asked for.
@@ -57,21 +61,27 @@ impl Trust {
     pub(super) fn stranger(&self) -> &'static str {
         match self {
             Self::Authorities(_) | Self::Nobody(_) => "has not the key that was pinned",
+            Self::Node(..) => "is not the node that was meant, or none of this server's",
             Self::Fingerprint(_) => "is another than the one that is known",
             Self::Issuers(_) => "has a certificate of none of the issuers",
         }
     }
 
     /// The field `Host`, and the name in TLS: the server's, or the one that only servers are given.
-    pub(super) fn asked_for(&self, server: &Endpoint) -> Result<(String, ServerName<'static>)> {
+    pub(super) fn asked_for(&self, server: Option<&Endpoint>) -> Result<(String, ServerName<'static>)> {
         let named = |name: &str| {
             ServerName::try_from(name.to_owned())
                 .map_err(|error| Error::new(Kind::Tls, "TLS", "no name").because(error))
         };
-        match (self, server.host()) {
-            (Self::Authorities(_), _) => Ok((SERVER_NAME.to_owned(), named(SERVER_NAME)?)),
-            (_, Host::Address(address)) => Ok((server.to_string(), (*address).into())),
-            (_, Host::Name(name)) => Ok((server.to_string(), named(name.as_str())?)),
+        let server = match (self, server) {
+            (Self::Authorities(_), _) => return Ok((SERVER_NAME.to_owned(), named(SERVER_NAME)?)),
+            (Self::Node(_, node), _) => return Ok((node_name(*node), named(&node_name(*node))?)),
+            (_, Some(server)) => server,
+            (_, None) => return Err(Error::new(Kind::Tls, "TLS", "no name")),
+        };
+        match server.host() {
+            Host::Address(address) => Ok((server.to_string(), (*address).into())),
+            Host::Name(name) => Ok((server.to_string(), named(name.as_str())?)),
         }
     }
 
@@ -86,7 +96,8 @@ impl Trust {
                 let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
                 return Ok(verifier.map_err(|error| unusable().because(error))?);
             }
-            Self::Authorities(keys) => Judge::Authorities(keys),
+            Self::Authorities(keys) => Judge::Authorities(keys, None),
+            Self::Node(keys, node) => Judge::Authorities(keys, Some(node)),
             Self::Fingerprint(fingerprint) => Judge::Fingerprint(fingerprint),
             Self::Nobody(met) => Judge::Nobody(met),
         };
@@ -118,7 +129,7 @@ struct Verifier {
 
 #[derive(Debug)]
 enum Judge {
-    Authorities(Vec<KeyDigest>),
+    Authorities(Vec<KeyDigest>, Option<Uuid>),
     Fingerprint(Fingerprint),
     Nobody(Arc<OnceLock<Fingerprint>>),
 }
@@ -133,8 +144,8 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let met = Fingerprint::of(leaf);
-        let authorities = match &self.judge {
-            Judge::Authorities(authorities) => authorities,
+        let (authorities, node) = match &self.judge {
+            Judge::Authorities(authorities, node) => (authorities, *node),
             Judge::Fingerprint(pinned) if *pinned == met => return Ok(ServerCertVerified::assertion()),
             Judge::Fingerprint(pinned) => {
                 let another = Another { pinned: *pinned, met };
@@ -155,7 +166,12 @@ impl ServerCertVerifier for Verifier {
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
                 .build()
                 .map_err(|error| rustls::Error::General(error.to_string()))?;
-        verifier.verify_server_cert(leaf, &[], name, ocsp, now)
+        let verified = verifier.verify_server_cert(leaf, &[], name, ocsp, now)?;
+        let names = |node| NodeCertificate::read(leaf).is_some_and(|says| says.node == node);
+        match node.is_none_or(names) {
+            true => Ok(verified),
+            false => Err(CertificateError::NotValidForName.into()),
+        }
     }
 
     fn verify_tls12_signature(

@@ -85,8 +85,8 @@ Examples:
   vcc config set all syslog=tcp://collector.example.com:601
   vcc config show own
 
-Settings: notice (a line for whoever comes by), ntp (time servers, separated by commas; none asks none) and syslog (a server that
-the log is forwarded to; none forwards it nowhere).";
+Settings: notice (a line for whoever comes by), ntp (time servers, separated by commas; none asks none), syslog (a server that
+the log is forwarded to; none forwards it nowhere) and, of a node, peer_endpoint (HOST:PORT where other nodes reach it).";
 
 /// Of pages: a version holds all settings.
 const PAGE: usize = 100;

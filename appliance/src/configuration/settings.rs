@@ -29,6 +29,11 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 300)]
     pub syslog: Option<String>,
+    /// Where other nodes reach this one: `HOST[:PORT]`, port 443. Left out, it is the address that its heartbeats come from at the
+    /// server, and the port on which it takes connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 300)]
+    pub peer_endpoint: Option<String>,
 }
 
 /// A setting that is in effect otherwise than it is wanted.
@@ -62,6 +67,11 @@ impl Settings {
         {
             return Err(format!("syslog: {reason}"));
         }
+        if let Some(endpoint) = &self.peer_endpoint
+            && let Err(reason) = endpoint.parse::<Endpoint>()
+        {
+            return Err(format!("peer_endpoint: {reason}"));
+        }
         let servers = self.ntp.as_deref().unwrap_or_default();
         if servers.len() > SERVERS {
             return Err(format!("ntp has {SERVERS} servers at most"));
@@ -91,6 +101,12 @@ impl Settings {
         self.syslog.as_ref().map(|text| text.parse().ok())
     }
 
+    /// Where other nodes reach this one, where that was told.
+    pub fn peer_endpoint(&self) -> Option<Endpoint> {
+        // It was read before it was kept.
+        self.peer_endpoint.as_ref()?.parse().ok()
+    }
+
     /// These, and where they say nothing, the others.
     #[must_use]
     pub fn or(self, wider: Self) -> Self {
@@ -98,6 +114,7 @@ impl Settings {
             notice: self.notice.or(wider.notice),
             ntp: self.ntp.or(wider.ntp),
             syslog: self.syslog.or(wider.syslog),
+            peer_endpoint: self.peer_endpoint.or(wider.peer_endpoint),
         }
     }
 
@@ -142,7 +159,7 @@ mod tests {
         let wide = Settings {
             notice: Some("all".to_owned()),
             ntp: Some(vec!["192.0.2.1".to_owned()]),
-            syslog: None,
+            ..Settings::default()
         };
         let narrow = Settings {
             notice: Some("one".to_owned()),
@@ -180,6 +197,12 @@ mod tests {
         };
         assert!(syslog("").check().is_ok() && syslog("tcp://collector.example").check().is_ok());
         assert!(syslog("collector.example").check().is_err());
+        let peer = |text: &str| Settings {
+            peer_endpoint: Some(text.to_owned()),
+            ..Settings::default()
+        };
+        assert!(peer("node.example:8443").check().is_ok());
+        assert!(peer("").check().is_err() && peer("https://node.example").check().is_err());
         assert!(ntp(&["pool.example.org", "[2001:db8::1]:123"]).check().is_ok());
         assert!(
             ntp(&[""]).check().is_err() && ntp(&["a b"]).check().is_err() && ntp(&["a"; 9]).check().is_err()

@@ -89,6 +89,7 @@ pub async fn begin(ground: &Ground, new: NewEnrolment) -> Result<Enrolment> {
     let kept = Kept {
         server: new.server.clone(),
         authorities: vec![new.code.authority],
+        certificates: Vec::new(),
         node,
         poll: asked.poll,
         key: asked.key,

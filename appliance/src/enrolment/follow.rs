@@ -35,8 +35,6 @@ const AGREE_EVERY: u32 = 30;
 const RENEW_EVERY: Duration = Duration::from_secs(3600);
 /// Likewise where the server wants another one.
 const RENEW_AGAIN: Duration = Duration::from_secs(60);
-/// Keys of a server's that are kept.
-const AUTHORITIES: usize = 8;
 
 /// What lasts from one step to the next.
 #[derive(Default)]
@@ -87,7 +85,7 @@ pub async fn follow(context: Arc<Context>) {
 
 impl Connected {
     async fn step(&mut self, context: &Arc<Context>, ground: &Ground) -> Result<Option<Duration>> {
-        let kept = Kept::read(&mut ground.database.begin().await?).await?;
+        let kept = read(ground).await?;
         let Some(kept) = kept.filter(|kept| matches!(kept.state, State::Pending | State::Active)) else {
             return Ok(None);
         };
@@ -118,7 +116,8 @@ impl Connected {
             }
             let pause = if self.renew { RENEW_AGAIN } else { RENEW_EVERY };
             let may_renew = self.renewed.is_none_or(|at| at.elapsed() >= pause);
-            if may_renew && (self.renew || expires.since(now) < expires.since(begins) / 3) {
+            let grows_old = expires.since(now) < expires.since(begins) / 3;
+            if may_renew && (self.renew || grows_old || !kept.is_for_peers()?) {
                 // A server that doesn't renew is spoken with nevertheless.
                 self.renewed = Some(Instant::now());
                 return kept.renew(ground, client).await.map(Some);
@@ -160,6 +159,17 @@ impl Connected {
                 .min(Duration::from_secs(1)),
         }))
     }
+}
+
+/// Reads the enrolment, and has other nodes know this one by it.
+async fn read(ground: &Ground) -> Result<Option<Kept>> {
+    let mut db = ground.database.begin().await?;
+    let kept = Kept::read(&mut db).await?;
+    let basis = kept.as_ref().map(Kept::basis).transpose()?.flatten();
+    if let Err(error) = ground.peering.take(basis) {
+        log::error(format_args!("other nodes can't know this one: {}", error.chain()));
+    }
+    Ok(kept)
 }
 
 /// Makes connections of their own for those who tell how work goes.
@@ -233,6 +243,8 @@ impl Kept {
             configuration: report,
             authorities: own.authorities.clone(),
             wait,
+            endpoint: ground.settings.borrow().peer_endpoint(),
+            port: ground.peering.port(),
         };
         let answer = client
             .ask(Method::POST, "/api/v1/heartbeats", None, Some(&sign))
@@ -259,9 +271,7 @@ impl Kept {
         if advance {
             (agreed.counter, agreed.nonce) = (beat.counter, None);
         }
-        if (1..=AUTHORITIES).contains(&beat.authorities.len()) {
-            agreed.authorities.clone_from(&beat.authorities);
-        }
+        agreed.believe(&beat.authorities, &beat.certificates);
         if agreed != own {
             agreed.keep(ground, &own).await?;
         }

@@ -16,6 +16,7 @@ use crate::database;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result};
 use crate::node::State;
+use crate::peer::Basis;
 use crate::resolver::Resolver;
 use crate::service::Ground;
 use crate::transfer::{Purpose, Signed};
@@ -28,6 +29,9 @@ pub(super) struct Kept {
     pub(super) server: Endpoint,
     /// Keys by which the server is known.
     pub(super) authorities: Vec<KeyDigest>,
+    /// Certificates of these keys, and of the one before: DER, base64. Earlier versions had none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) certificates: Vec<String>,
     pub(super) node: Uuid,
     /// Asks how the request stands.
     pub(super) poll: String,
@@ -53,6 +57,16 @@ impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key")
     }
+}
+
+/// Keys of a server's that are kept.
+const AUTHORITIES: usize = 8;
+/// The longest certificate of an authority in base64.
+const LONGEST: usize = 8 << 10;
+
+fn key_of(certificate: &str) -> Option<KeyDigest> {
+    let bytes = Some(certificate).filter(|text| text.len() <= LONGEST)?;
+    KeyDigest::of_certificate(&CertificateDer::from(BASE64_STANDARD.decode(bytes).ok()?))
 }
 
 fn damaged() -> Error {
@@ -132,6 +146,45 @@ impl Kept {
         let bytes = self.certificate.as_ref().map(|text| BASE64_STANDARD.decode(text));
         let bytes = bytes.transpose().map_err(|error| damaged().because(error))?;
         Ok(bytes.map(CertificateDer::from))
+    }
+
+    /// Takes what the server told: keys, and of the certificates those of keys that are pinned, or were when their certificate was
+    /// taken.
+    pub(super) fn believe(&mut self, authorities: &[KeyDigest], certificates: &[String]) {
+        if !(1..=AUTHORITIES).contains(&authorities.len()) {
+            return;
+        }
+        let mut pinned = [authorities, self.authorities.as_slice()].concat();
+        pinned.extend(self.certificates.iter().filter_map(|text| key_of(text)));
+        if !certificates.is_empty() {
+            let told = certificates.iter().take(AUTHORITIES);
+            let is_pinned = |text: &&String| key_of(text).is_some_and(|key| pinned.contains(&key));
+            self.certificates = told.filter(is_pinned).cloned().collect();
+        }
+        self.authorities = authorities.to_vec();
+    }
+
+    /// Whether its certificate is one by which other nodes can know it, or the server makes none of these.
+    pub(super) fn is_for_peers(&self) -> Result<bool> {
+        let says = self.certificate()?.as_ref().and_then(NodeCertificate::read);
+        Ok(self.certificates.is_empty() || says.is_none_or(|says| says.is_for_peers))
+    }
+
+    /// What other nodes are shown, of one that is taken in.
+    pub(super) fn basis(&self) -> Result<Option<Basis>> {
+        let Some(certificate) = self.certificate()?.filter(|_| self.state == State::Active) else {
+            return Ok(None);
+        };
+        let decode = |text: &String| BASE64_STANDARD.decode(text).map(CertificateDer::from);
+        let certificates = self.certificates.iter().map(decode).collect::<Result<_, _>>();
+        let key = BASE64_STANDARD.decode(&self.key.0);
+        Ok(Some(Basis {
+            node: self.node,
+            certificate,
+            key: key.map_err(|error| damaged().because(error))?,
+            authorities: self.authorities.clone(),
+            certificates: certificates.map_err(|error| damaged().because(error))?,
+        }))
     }
 
     /// From when until when its certificate is good.

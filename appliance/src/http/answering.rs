@@ -8,16 +8,18 @@ use axum::Router;
 use axum::body::Body;
 use http_body_util::Limited;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, EXPECT};
+use hyper::header::{CONTENT_LENGTH, EXPECT, UPGRADE};
 use hyper::service::Service as _;
 use hyper::{Method, Request, Response};
 use hyper_util::service::TowerToHyperService;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::connections::{Busy, Ticket};
 use super::leftover::Leftover;
 use super::problem::Problem;
 use super::sending::{Large, Sending, Unsent};
+use super::upgrade::Leave;
 use super::upload::{self, Admitted, Paced};
 use super::whole::Whole;
 use super::{BODY_BYTES, REQUEST};
@@ -27,7 +29,8 @@ pub(super) struct Answering {
     pub(super) router: TowerToHyperService<Router>,
     pub(super) uploads: fn(&Method, &str) -> bool,
     pub(super) pace: Duration,
-    pub(super) ticket: Ticket,
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) stop: watch::Receiver<bool>,
     pub(super) unsent: Arc<Unsent>,
 }
 
@@ -37,7 +40,11 @@ impl Answering {
         let length = declared_length(&request);
         let expects = request.headers().get(EXPECT);
         let expects = expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        let request = request.map(|body| Whole::of(Leftover::of(body, expects), Arc::clone(&busy)));
+        let mut request = request.map(|body| Whole::of(Leftover::of(body, expects), Arc::clone(&busy)));
+        if request.headers().contains_key(UPGRADE) {
+            let leave = Leave::of(Arc::clone(&self.ticket), Arc::clone(&busy), self.stop.clone());
+            request.extensions_mut().insert(leave);
+        }
         let response = if (self.uploads)(request.method(), request.uri().path()) {
             self.receive(request, &busy).await
         } else if length > BODY_BYTES as u64 {

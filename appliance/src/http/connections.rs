@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 /// The table of open connections.
@@ -17,6 +17,7 @@ pub struct Connections {
     closed: Notify,
     evicted: AtomicU64,
     refused: AtomicU64,
+    stop: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +107,16 @@ impl Connections {
             }
             closed.await;
         }
+    }
+
+    /// Tells those that are served or used elsewhere that they are to end.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Becomes true when they are to end.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

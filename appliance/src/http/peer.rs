@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::authority::NodeCertificate;
+use super::wire::Stream;
+use crate::authority::{KeyDigest, NodeCertificate};
 
 /// Where a connection comes from, and who it says it is.
 #[derive(Debug, Clone)]
@@ -16,18 +16,22 @@ pub struct Peer {
     pub address: IpAddr,
     /// The certificate of our authority that was shown, by a node. Whether it is still one of ours is asked at each request.
     pub certificate: Option<NodeCertificate>,
+    /// On a node: the key that vouches for the certificate. Whether it is still one of the server's is asked likewise.
+    pub authority: Option<KeyDigest>,
     /// Whether the node was let in before over this connection.
     pub was_let_in: Arc<AtomicBool>,
 }
 
 impl Peer {
     /// The one at the other end.
-    pub fn of(stream: &TlsStream<TcpStream>, address: IpAddr) -> Self {
+    pub fn of(stream: &TlsStream<Stream>, address: IpAddr) -> Self {
         let (_, connection) = stream.get_ref();
-        let shown = connection.peer_certificates().and_then(<[_]>::first);
+        let shown = connection.peer_certificates().unwrap_or_default();
         Self {
             address,
-            certificate: shown.and_then(NodeCertificate::read),
+            certificate: shown.first().and_then(NodeCertificate::read),
+            // Nodes take two certificates, of which the second is that of the first one's authority.
+            authority: shown.get(1).and_then(KeyDigest::of_certificate),
             was_let_in: Arc::default(),
         }
     }

@@ -65,6 +65,11 @@ problems! {
     /// Nobody is logged in.
     UNAUTHENTICATED = UNAUTHORIZED, "unauthenticated", "Log in first",
         "Send Authorization: Bearer with the token of a session (POST /api/v1/session) or of a program.";
+    /// No other node of the server asks.
+    NO_PEER = UNAUTHORIZED, "no-peer", "This is for other nodes of the same server",
+        "Ask for ID.node.vcc.internal in TLS, and show a certificate of the server's authority.";
+    /// A grant doesn't let a node do this.
+    GRANT_REFUSED = FORBIDDEN, "grant-refused", "The grant does not allow this", "";
     /// The user may not do this.
     FORBIDDEN = FORBIDDEN, "forbidden", "This is not allowed", "The user's role, or the token's scope, does not include it.";
     /// There is no such resource, or none that the user sees.
@@ -152,6 +157,9 @@ problems! {
         "Try again when some of them have ended.";
     /// A range begins behind the end.
     RANGE = RANGE_NOT_SATISFIABLE, "range", "The file has no such range", "The Content-Range header field says how long it is.";
+    /// The connection is to leave HTTP.
+    UPGRADE_REQUIRED = UPGRADE_REQUIRED, "upgrade-required", "The connection is to carry a stream",
+        "Send Connection: Upgrade and Upgrade: vcc-stream.";
     /// The request took too long.
     TIMEOUT = SERVICE_UNAVAILABLE, "timeout", "The request took too long", "The connector is overloaded; try again later.";
     /// Something of ours failed.

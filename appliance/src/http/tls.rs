@@ -1,28 +1,34 @@
 //! The server's side of TLS: version 1.3 alone. People meet the connector's own certificate; nodes, who ask for
-//! [`SERVER_NAME`], meet one of the authority whose key they pinned, and show theirs.
+//! [`SERVER_NAME`], meet one of the authority whose key they pinned, and show theirs. On a node, other nodes ask for its own name
+//! ([`node_name`](crate::authority::node_name)), meet the certificate of its enrolment, and have to show theirs.
 
 use std::io;
 use std::sync::Arc;
 
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{RootCertStore, ServerConfig};
-use tokio::net::TcpStream;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use uuid::Uuid;
 
+use super::wire::Stream;
 use crate::authority::{Issuing, Keys, SERVER_NAME};
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
+use crate::peer::Peering;
 
 /// Takes connections.
 #[derive(Clone)]
 pub struct Tls {
-    people: Arc<ServerConfig>,
+    /// None where nobody but nodes comes.
+    people: Option<Arc<ServerConfig>>,
     nodes: Option<Arc<Issuing>>,
+    peers: Option<Arc<Peering>>,
 }
 
 impl Tls {
@@ -33,9 +39,28 @@ impl Tls {
     pub fn new(identity: &Identity) -> Result<Self> {
         let builder = builder()?.with_no_client_auth();
         Ok(Self {
-            people: finish(builder, &identity.certified_key()),
+            people: Some(finish(builder, &identity.certified_key())),
             nodes: None,
+            peers: None,
         })
+    }
+
+    /// Takes other nodes and nobody else.
+    pub fn of_peers(peers: Arc<Peering>) -> Self {
+        Self {
+            people: None,
+            nodes: None,
+            peers: Some(peers),
+        }
+    }
+
+    /// The same, with other nodes that know this one.
+    #[must_use]
+    pub fn with_peers(self, peers: Arc<Peering>) -> Self {
+        Self {
+            peers: Some(peers),
+            ..self
+        }
     }
 
     /// The same, with nodes that an authority knows.
@@ -51,16 +76,24 @@ impl Tls {
     ///
     /// # Errors
     /// The client breaks off, or doesn't speak TLS 1.3.
-    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub async fn accept(&self, stream: Stream) -> io::Result<TlsStream<Stream>> {
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let config = self.config(&start.client_hello());
+        let config = config.ok_or(io::ErrorKind::ConnectionRefused)?;
         start.into_stream(config).await
     }
 
-    fn config(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
-        match &self.nodes {
-            Some(nodes) if hello.server_name() == Some(SERVER_NAME) => nodes.connections(),
-            _ => Arc::clone(&self.people),
+    fn config(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
+        let name = hello.server_name();
+        if let Some(nodes) = &self.nodes
+            && name == Some(SERVER_NAME)
+        {
+            return Some(nodes.connections());
+        }
+        let peers = self.peers.as_ref().and_then(|peers| peers.credentials());
+        match peers.filter(|own| name == Some(own.name())) {
+            Some(own) => Some(own.connections()),
+            None => self.people.clone(),
         }
     }
 }
@@ -87,6 +120,21 @@ pub fn for_nodes(keys: &Keys, server: Uuid, now: Moment) -> Result<Arc<ServerCon
     let builder = builder()?.with_client_cert_verifier(verifier);
     let serving = keys.current.serving(server, now)?;
     Ok(finish(builder, &serving))
+}
+
+/// How a node takes connections of other nodes, each of which shows its certificate.
+///
+/// # Errors
+/// [`Kind::Tls`].
+pub fn for_peers(
+    verifier: Arc<dyn ClientCertVerifier>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<ServerConfig>> {
+    let provider = rustls::crypto::ring::default_provider();
+    let own = CertifiedKey::from_der(chain, key, &provider)
+        .map_err(|error| Error::new(Kind::Tls, "TLS", "the node's certificate is unusable").because(error))?;
+    Ok(finish(builder()?.with_client_cert_verifier(verifier), &own))
 }
 
 type Builder<State> = rustls::ConfigBuilder<ServerConfig, State>;

@@ -69,6 +69,8 @@ mod tests {
             configuration: Report::default(),
             authorities: Vec::new(),
             wait: 0,
+            endpoint: None,
+            port: None,
         };
         let seen = Seen::default();
         let news = News {

@@ -1,13 +1,16 @@
 //! A node that was taken in: its signs of life, and its next certificate.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, Sqlite, Transaction};
 use utoipa::ToSchema;
 
 use super::{HEARTBEAT, News, Node, State, ahead};
-use crate::authority::{Authority, KeyDigest, NodeCertificate};
+use crate::authority::{Authority, KeyDigest, Keys, NodeCertificate};
 use crate::clock::Moment;
 use crate::configuration::{Push, Report};
+use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::task::Order;
 
@@ -41,6 +44,14 @@ pub struct Heartbeat {
     /// How long the server may wait for news before it answers, in milliseconds.
     #[schema(maximum = 30000)]
     pub wait: u32,
+    /// Where other nodes reach it, where it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 300)]
+    pub endpoint: Option<Endpoint>,
+    /// The port on which it takes connections: others reach it there where its heartbeats come from, if nothing else was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub port: Option<u16>,
 }
 
 /// The answer to a sign of life.
@@ -52,6 +63,10 @@ pub struct Beat {
     pub interval: u64,
     /// The keys by which the node is to know its server from now on.
     pub authorities: Vec<KeyDigest>,
+    /// The authority's certificates in DER, base64, by which nodes know each other: of the key in use, of the one that is to follow
+    /// and of the one before. They are told with numbers that are agreed on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<String>,
     /// Whether the node is to ask for its next certificate now, for another key signs them.
     #[serde(default)]
     pub renew: bool,
@@ -185,6 +200,23 @@ impl Node {
 }
 
 impl Node {
+    /// Notes where other nodes reach it; it is written where it is another.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn is_reached_at(
+        db: &mut Transaction<'_, Sqlite>,
+        id: &str,
+        endpoint: &Endpoint,
+    ) -> Result<()> {
+        sqlx::query("UPDATE nodes SET endpoint = $1 WHERE id = $2 AND endpoint <> $1")
+            .bind(endpoint.to_string())
+            .bind(id)
+            .execute(&mut **db)
+            .await?;
+        Ok(())
+    }
+
     /// Notes that a node knows its server by the key that is to follow.
     ///
     /// # Errors
@@ -201,14 +233,28 @@ impl Node {
 
 impl Beat {
     /// With a number, and no news.
-    pub fn new(counter: i64, authorities: Vec<KeyDigest>) -> Self {
+    pub fn new(counter: i64, keys: &Keys) -> Self {
         Self {
             counter,
             interval: u64::try_from(HEARTBEAT.as_millis()).unwrap_or(u64::MAX),
-            authorities,
+            authorities: keys.pinned(),
+            certificates: Vec::new(),
             renew: false,
             configuration: None,
             tasks: Vec::new(),
+        }
+    }
+
+    /// The same, with the authority's certificates.
+    #[must_use]
+    pub fn with_certificates(self, keys: &Keys) -> Self {
+        Self {
+            certificates: keys
+                .certificates()
+                .iter()
+                .map(|certificate| BASE64_STANDARD.encode(certificate))
+                .collect(),
+            ..self
         }
     }
 }

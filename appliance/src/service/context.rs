@@ -218,9 +218,10 @@ impl Context {
     /// [`Kind::Tls`](crate::error::Kind::Tls).
     pub fn tls(&self) -> Result<Tls> {
         let tls = Tls::new(&self.identity)?;
-        Ok(match &self.issuing {
-            Some(issuing) => tls.with_nodes(Arc::clone(issuing)),
-            None => tls,
+        Ok(match (&self.issuing, &self.ground) {
+            (Some(issuing), _) => tls.with_nodes(Arc::clone(issuing)),
+            (None, Some(ground)) if self.role != Role::Server => tls.with_peers(Arc::clone(&ground.peering)),
+            (None, _) => tls,
         })
     }
 

@@ -13,6 +13,7 @@ use crate::enrolment::Link;
 use crate::error::Result;
 use crate::event::Events;
 use crate::node::{News, Nudges, Pace, Seen};
+use crate::peer::{Peering, Streams};
 use crate::resolver::Resolver;
 use crate::setup::Setup;
 use crate::store::Store;
@@ -44,6 +45,10 @@ pub struct Ground {
     pub events: Events,
     /// On a node: how it gets on with its server.
     pub link: Link,
+    /// On a node: what it shows other nodes, and whom it believes.
+    pub peering: Arc<Peering>,
+    /// On a node: streams that sources bring.
+    pub streams: Streams,
     /// On a node: what its catalogs keep, and what comes.
     pub intake: Option<Intake>,
     /// The connector's own settings.
@@ -79,6 +84,8 @@ impl Ground {
             pace: Pace::default(),
             events: Events::default(),
             link: Link::default(),
+            peering: Arc::default(),
+            streams: Streams::default(),
             intake: None,
         })
     }

@@ -49,6 +49,9 @@ impl Running {
             },
         };
         let listener = options.listen.bind()?;
+        if let Some(ground) = context.ground() {
+            ground.peering.listens_on(listener.address.port());
+        }
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(server.serve(listener.socket, stopped));
         let mut works = vec![
