@@ -70,8 +70,20 @@ pub struct Following {
 }
 
 impl Events {
-    /// Tells of something, after it was committed.
+    /// Tells the provider of something, after it was committed.
     pub fn tell(&self, kind: &'static str, object: &str, data: &impl Serialize, now: Moment) {
+        self.tell_to(kind, object, None, data, now);
+    }
+
+    /// The same, of what is a tenant's, to its users as well.
+    pub fn tell_to(
+        &self,
+        kind: &'static str,
+        object: &str,
+        tenant: Option<String>,
+        data: &impl Serialize,
+        now: Moment,
+    ) {
         let mut kept = self.kept();
         kept.next += 1;
         let event = Arc::new(Event {
@@ -79,7 +91,7 @@ impl Events {
             at: now,
             kind,
             object: object.to_owned(),
-            tenant: None,
+            tenant,
             data: to_raw_value(data).ok().filter(|data| data.get().len() <= LONGEST),
         });
         if kept.events.len() == KEPT {

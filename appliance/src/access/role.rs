@@ -47,8 +47,16 @@ impl Role {
                 Right::WriteCatalogs,
                 Right::ReadTrust,
                 Right::WriteTrust,
+                Right::ReadTransfers,
+                Right::WriteTransfers,
             ]),
-            Self::TenantUser => Rights::of(&[Right::ReadCatalogs, Right::WriteCatalogs, Right::ReadTrust]),
+            Self::TenantUser => Rights::of(&[
+                Right::ReadCatalogs,
+                Right::WriteCatalogs,
+                Right::ReadTrust,
+                Right::ReadTransfers,
+                Right::WriteTransfers,
+            ]),
             Self::Auditor => Rights::of(&[
                 Right::ReadUsers,
                 Right::ReadTenants,
@@ -58,6 +66,7 @@ impl Role {
                 Right::ReadAudit,
                 Right::ReadCatalogs,
                 Right::ReadTrust,
+                Right::ReadTransfers,
             ]),
             Self::Robot => Rights::all(),
         }

@@ -95,6 +95,7 @@ fn sees(user: &Principal, event: &Event) -> bool {
     let right = match event.kind {
         "node" => Right::ReadNodes,
         "task" => Right::ReadTasks,
+        "transfer" | "subscription" => Right::ReadTransfers,
         _ => Right::ReadConfiguration,
     };
     user.may(right) && user.sees(event.tenant.as_deref())

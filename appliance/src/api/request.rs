@@ -325,6 +325,17 @@ impl Page {
         number.map_err(|_| Problem::INVALID.about("cursor is none of this list's"))
     }
 
+    /// The cursor of a list whose entries are in the order of their times.
+    pub(super) fn before(&self) -> Result<Option<(i64, String)>, Problem> {
+        if self.cursor().is_empty() {
+            return Ok(None);
+        }
+        let read = self.cursor().split_once('_');
+        let read = read.and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
+        read.map(Some)
+            .ok_or(Problem::INVALID.about("cursor is none of this list's"))
+    }
+
     pub(super) fn cursor(&self) -> &str {
         self.cursor.as_deref().unwrap_or_default()
     }

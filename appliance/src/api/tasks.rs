@@ -18,6 +18,7 @@ use crate::error::{Error, Kind as Fault};
 use crate::http::problem::{Document, Problem};
 use crate::node::{Cost, Node, State};
 use crate::task::{Kind, Progress, Task};
+use crate::transfer::Dispatch;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -125,15 +126,7 @@ async fn of(
 ) -> Result<impl IntoResponse + use<>, Problem> {
     user.may(Right::ReadTasks)?;
     let ground = standing.ground()?;
-    let before = match page.cursor() {
-        "" => None,
-        text => {
-            let read = text
-                .split_once('_')
-                .and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
-            Some(read.ok_or(Problem::INVALID.about("cursor is none of this list's"))?)
-        }
-    };
+    let before = page.before()?;
     let mut db = ground.database.begin().await?;
     let tasks = Task::list(&mut db, node, before, page.limit(), ground.clock.now()).await?;
     let last = tasks.last().map(|task| format!("{}_{}", task.created.0, task.id));
@@ -211,9 +204,13 @@ pub(super) async fn cancel(
         outcome: "done",
     };
     audit::record(&mut db, deed, now).await?;
+    let keys = standing.keys()?;
+    let mut dispatch = Dispatch::new(&keys, ground.news());
+    dispatch.hear(&mut db, &task).await?;
     db.commit().await.map_err(Error::from)?;
     ground.nudges.wake(&task.node);
     ground.events.tell("task", &task.id, &task, now);
+    dispatch.tell(ground);
     Ok((StatusCode::ACCEPTED, Json(task)))
 }
 
@@ -244,8 +241,12 @@ pub(super) async fn progress(
     let task = task.filter(|task| task.node == node.id());
     let task = task.ok_or(Problem::NOT_FOUND)?;
     let task = task.progress(&mut db, told, now).await?.ok_or(Problem::ENDED)?;
+    let keys = standing.keys()?;
+    let mut dispatch = Dispatch::new(&keys, ground.news());
+    dispatch.hear(&mut db, &task).await?;
     db.commit().await.map_err(Error::from)?;
     let data = task.without_result();
     ground.events.tell("task", &task.id, &data, now);
+    dispatch.tell(ground);
     Ok(Json(task))
 }

@@ -1,33 +1,41 @@
 -- What nodes are told to do may need words: a JSON document, or nothing.
 ALTER TABLE tasks ADD COLUMN details TEXT;
 
+CREATE INDEX tasks_unfinished ON tasks (ended, node);
+
 -- On the server: where other nodes reach this one, NAME:PORT, as it told or as its requests come.
 ALTER TABLE nodes ADD COLUMN endpoint TEXT NOT NULL DEFAULT '';
 
--- On the server: what was ordered to be moved from node to node. `wish` is what was asked for, as a JSON document; `grant_text` is
--- the signed grant, once there is one; `number` counts the grants. `told` is the last that the destination said of it.
+-- On the server: what was ordered to be moved from node to node. JSON documents: `wish` is what was asked for, `offer` what the
+-- source told that it has, `route` how the bytes go now, `tried` how they could not, `told` the last that the destination said.
+-- `grant_text` is the signed grant, once there is one, and `number` counts the grants; `task` is the one that it waits for.
 CREATE TABLE transfers (
     id TEXT PRIMARY KEY,
     tenant TEXT REFERENCES tenants (id),
     source TEXT NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
     destination TEXT NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
     wish TEXT NOT NULL,
+    moves BIGINT NOT NULL,
     state TEXT NOT NULL,
+    cancel BIGINT NOT NULL,
     number BIGINT,
     grant_text TEXT,
-    label TEXT,
-    digest TEXT,
-    route TEXT NOT NULL,
+    offer TEXT,
+    route TEXT,
+    tried TEXT NOT NULL,
     task TEXT,
+    reach TEXT,
     done BIGINT NOT NULL,
     total BIGINT NOT NULL,
     message TEXT NOT NULL,
     told TEXT,
     receipt TEXT,
+    released BIGINT,
     subscription TEXT,
     actor TEXT NOT NULL,
     created BIGINT NOT NULL,
     starts BIGINT NOT NULL,
+    begun BIGINT,
     ended BIGINT,
     revision BIGINT NOT NULL
 );
@@ -35,6 +43,7 @@ CREATE TABLE transfers (
 CREATE INDEX transfers_by_time ON transfers (created, id);
 CREATE INDEX transfers_open ON transfers (ended, starts);
 CREATE INDEX transfers_by_task ON transfers (task);
+CREATE INDEX transfers_to_release ON transfers (moves, released);
 CREATE INDEX transfers_of_subscription ON transfers (subscription);
 
 -- On the server: the newest version of an item that a node has given a receipt for.

@@ -110,6 +110,9 @@ problems! {
     /// A node has too many tasks before it.
     TOO_MANY_TASKS = TOO_MANY_REQUESTS, "too-many-tasks", "The node has too many tasks before it",
         "Wait until some have ended, or cancel them.";
+    /// Too many transfers have not ended.
+    TOO_MANY_OPEN = TOO_MANY_REQUESTS, "too-many-open", "Too many transfers have not ended",
+        "Wait until some have ended, or cancel them.";
     /// A task, or whatever else has its end, has come to it.
     ENDED = CONFLICT, "ended", "It has ended", "Nothing is left to stop.";
     /// The same key was used for something else, or for what is told once.

@@ -60,7 +60,10 @@ impl Running {
             tokio::spawn(super::vigil::run(Arc::clone(&context))),
         ];
         match context.role() {
-            Role::Server => works.push(tokio::spawn(rotating::run(Arc::clone(&context)))),
+            Role::Server => works.extend([
+                tokio::spawn(rotating::run(Arc::clone(&context))),
+                tokio::spawn(crate::transfer::tend(Arc::clone(&context))),
+            ]),
             Role::Node | Role::Sp => works.extend([
                 tokio::spawn(crate::enrolment::follow(Arc::clone(&context))),
                 tokio::spawn(crate::catalog::keep(Arc::clone(&context))),

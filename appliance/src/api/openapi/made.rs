@@ -67,6 +67,11 @@ struct Api;
     super::super::tasks::read,
     super::super::tasks::cancel,
     super::super::tasks::progress,
+    super::super::transfers::list,
+    super::super::transfers::create,
+    super::super::transfers::read,
+    super::super::transfers::cancel,
+    super::super::transfers::retry,
     super::super::events::follow,
 ))]
 struct OfServer;
