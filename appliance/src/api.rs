@@ -176,10 +176,7 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
             .route("/api/v1/tasks/{id}", get(tasks::read))
             .route("/api/v1/tasks/{id}/cancel", post(tasks::cancel))
             .route("/api/v1/tasks/{id}/progress", post(tasks::progress))
-            .route(
-                "/api/v1/transfers",
-                get(transfers::list).post(transfers::create),
-            )
+            .route("/api/v1/transfers", get(transfers::list).post(transfers::create))
             .route("/api/v1/transfers/{id}", get(transfers::read))
             .route("/api/v1/transfers/{id}/cancel", post(transfers::cancel))
             .route("/api/v1/transfers/{id}/retry", post(transfers::retry))

@@ -143,11 +143,10 @@ pub(super) async fn list(
     let mut db = ground.database.begin().await?;
     let rows = Row::list(&mut db, &user, &search, before, page.limit()).await?;
     let now = ground.clock.now();
-    let transfers: Vec<_> = rows
-        .iter()
-        .map(|row| row.told(now).without_signature())
-        .collect();
-    let last = transfers.last().map(|last| format!("{}_{}", last.created.0, last.id));
+    let transfers: Vec<_> = rows.iter().map(|row| row.told(now).without_signature()).collect();
+    let last = transfers
+        .last()
+        .map(|last| format!("{}_{}", last.created.0, last.id));
     let link = page.link(&path, transfers.len(), last.as_deref());
     Ok((AppendHeaders(link), Json(transfers)))
 }
@@ -242,7 +241,9 @@ pub(super) async fn retry(
         .retry(&mut db, row, &user.name)
         .await
         .map_err(|error| match error.kind() {
-            Fault::Taken => Problem::CONFLICT.about(format!("Nothing is to be tried again: {}.", error.reason())),
+            Fault::Taken => {
+                Problem::CONFLICT.about(format!("Nothing is to be tried again: {}.", error.reason()))
+            }
             _ => told(error),
         })?;
     db.commit().await.map_err(Error::from)?;
@@ -274,7 +275,9 @@ pub(super) async fn whose(
     if let Some(own) = &user.tenant {
         return Ok(Some(own.clone()));
     }
-    let [Some(one), Some(other)] = named else { return Ok(None) };
+    let [Some(one), Some(other)] = named else {
+        return Ok(None);
+    };
     if one != other {
         return Ok(None);
     }

@@ -18,7 +18,10 @@ pub(super) async fn choose(
 ) -> Result<Option<Route>> {
     let is = |ways: &[Way]| ways.contains(&row.wish.way);
     if is(&[Way::Auto, Way::Direct])
-        && !row.tried.iter().any(|tried| matches!(tried.route, Route::Direct { .. }))
+        && !row
+            .tried
+            .iter()
+            .any(|tried| matches!(tried.route, Route::Direct { .. }))
         && let Some(endpoint) = endpoint(db, &row.wish.source.node).await?
     {
         return Ok(Some(Route::Direct { endpoint }));
@@ -50,7 +53,10 @@ async fn relay(db: &mut Transaction<'_, Sqlite>, row: &Row, news: News<'_>) -> R
             .iter()
             .any(|tried| matches!(tried.route, Route::Relay { node, .. } if node.to_string() == id))
     };
-    let relays = row.tried.iter().filter(|tried| matches!(tried.route, Route::Relay { .. }));
+    let relays = row
+        .tried
+        .iter()
+        .filter(|tried| matches!(tried.route, Route::Relay { .. }));
     if relays.count() >= MOST_RELAYS {
         return Ok(None);
     }

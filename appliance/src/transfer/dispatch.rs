@@ -97,8 +97,12 @@ impl<'a> Dispatch<'a> {
         ordered: Ordered<'_>,
     ) -> Result<Row> {
         let now = self.news.now;
-        let open = "SELECT COUNT(*) AS many FROM transfers WHERE ended IS NULL AND tenant IS NOT DISTINCT FROM $1";
-        let open = sqlx::query(open).bind(ordered.tenant).fetch_one(&mut **db).await?;
+        let open =
+            "SELECT COUNT(*) AS many FROM transfers WHERE ended IS NULL AND tenant IS NOT DISTINCT FROM $1";
+        let open = sqlx::query(open)
+            .bind(ordered.tenant)
+            .fetch_one(&mut **db)
+            .await?;
         if open.get::<i64, _>("many") >= OPEN {
             return Err(Error::new(Fault::Ceiling, "transfers", "too many have not ended"));
         }
@@ -125,7 +129,11 @@ impl<'a> Dispatch<'a> {
         actor: &str,
     ) -> Result<Row> {
         if row.state.has_ended() {
-            return Err(Error::new(Fault::Taken, "transfers", format!("it is {}", row.state)));
+            return Err(Error::new(
+                Fault::Taken,
+                "transfers",
+                format!("it is {}", row.state),
+            ));
         }
         record(db, &row, actor, "transfer.cancel", "done", self.news.now).await?;
         row.cancel = true;
@@ -133,7 +141,11 @@ impl<'a> Dispatch<'a> {
             Some(task) => self.stop(db, task).await? == Some(Stage::Cancelled),
             None => true,
         };
-        let event = if has_stopped { Event::Stopped } else { Event::Cancel };
+        let event = if has_stopped {
+            Event::Stopped
+        } else {
+            Event::Cancel
+        };
         if self.step(&mut row, event) {
             self.leave(db, &mut row).await?;
         }
@@ -155,7 +167,11 @@ impl<'a> Dispatch<'a> {
             },
             false => {
                 let Some(state) = life::next(row.state, Event::Retry) else {
-                    return Err(Error::new(Fault::Taken, "transfers", format!("it is {}", row.state)));
+                    return Err(Error::new(
+                        Fault::Taken,
+                        "transfers",
+                        format!("it is {}", row.state),
+                    ));
                 };
                 Row {
                     state,
@@ -181,7 +197,9 @@ impl<'a> Dispatch<'a> {
                 row.task = None;
                 self.hear_of_offer(db, &mut row, task).await?;
             }
-            Kind::Receive if row.state.is_at_destination() => self.hear_of_receipt(db, &mut row, task).await?,
+            Kind::Receive if row.state.is_at_destination() => {
+                self.hear_of_receipt(db, &mut row, task).await?
+            }
             Kind::Release if row.waits_for_release() && task.state.has_ended() => {
                 row.task = None;
                 row.message.clone_from(&task.message);
@@ -216,7 +234,11 @@ impl<'a> Dispatch<'a> {
         row.total = i64::try_from(found.bytes).unwrap_or(i64::MAX);
         row.found = Some(found);
         row.message = String::new();
-        let event = if row.wish.dry_run { Event::Shown } else { Event::Granted };
+        let event = if row.wish.dry_run {
+            Event::Shown
+        } else {
+            Event::Granted
+        };
         self.step(row, event);
         self.go_on(db, row).await
     }
@@ -375,8 +397,7 @@ impl<'a> Dispatch<'a> {
         row.route = Some(route.clone());
         let parallel = row.wish.parallel.unwrap_or(PARALLEL);
         // Both, or none yet.
-        if !self.has_room(db, &destination).await?
-            || (reach.is_some() && !self.has_room(db, &source).await?)
+        if !self.has_room(db, &destination).await? || (reach.is_some() && !self.has_room(db, &source).await?)
         {
             return Ok(());
         }
@@ -474,12 +495,7 @@ impl<'a> Dispatch<'a> {
         self.leave(db, row).await
     }
 
-    async fn fail(
-        &mut self,
-        db: &mut Transaction<'_, Sqlite>,
-        row: &mut Row,
-        message: String,
-    ) -> Result<()> {
+    async fn fail(&mut self, db: &mut Transaction<'_, Sqlite>, row: &mut Row, message: String) -> Result<()> {
         if !self.step(row, Event::Broke) {
             return Ok(());
         }

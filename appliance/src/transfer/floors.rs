@@ -13,8 +13,7 @@ use crate::error::Result;
 /// # Errors
 /// The database fails.
 pub async fn of(db: &mut Transaction<'_, Sqlite>, node: &str, place: &Place) -> Result<Option<String>> {
-    let statement =
-        "SELECT label FROM floors WHERE node = $1 AND tenant = $2 AND catalog = $3 AND item = $4";
+    let statement = "SELECT label FROM floors WHERE node = $1 AND tenant = $2 AND catalog = $3 AND item = $4";
     let row = sqlx::query(statement)
         .bind(node)
         .bind(tenant(place))
@@ -29,12 +28,7 @@ pub async fn of(db: &mut Transaction<'_, Sqlite>, node: &str, place: &Place) -> 
 ///
 /// # Errors
 /// The database fails.
-pub async fn raise(
-    db: &mut Transaction<'_, Sqlite>,
-    node: &str,
-    place: &Place,
-    label: &Label,
-) -> Result<()> {
+pub async fn raise(db: &mut Transaction<'_, Sqlite>, node: &str, place: &Place, label: &Label) -> Result<()> {
     let known = of(db, node, place).await?;
     let known = known.and_then(|known| Label::try_from(known).ok());
     if known.is_some_and(|known| known >= *label) {

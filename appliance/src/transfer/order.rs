@@ -460,7 +460,9 @@ impl Row {
             return (None, None);
         };
         let rate = (u128::from(done) * 1000).checked_div(since);
-        let remaining = since.checked_mul(left).and_then(|all| all.checked_div(u128::from(done)));
+        let remaining = since
+            .checked_mul(left)
+            .and_then(|all| all.checked_div(u128::from(done)));
         let number = |value: Option<u128>| value.and_then(|value| u64::try_from(value).ok());
         (number(rate), number(remaining).filter(|_| self.ended.is_none()))
     }

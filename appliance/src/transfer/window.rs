@@ -96,7 +96,15 @@ mod tests {
         assert!(!night.is_open(at(6, 0)) && !night.is_open(at(21, 59)));
         let day: Window = "08:30-17:00".parse().unwrap();
         assert!(day.is_open(at(8, 30)) && !day.is_open(at(8, 29)) && !day.is_open(at(17, 0)));
-        for wrong in ["22:00", "22:00-22:00", "24:00-01:00", "1:00-02:00", "22:60-23:00", "+2:00-03:00", ""] {
+        for wrong in [
+            "22:00",
+            "22:00-22:00",
+            "24:00-01:00",
+            "1:00-02:00",
+            "22:60-23:00",
+            "+2:00-03:00",
+            "",
+        ] {
             assert!(wrong.parse::<Window>().is_err(), "{wrong}");
         }
     }

@@ -141,7 +141,10 @@ impl NewTransfer {
         let to = self.to.unwrap_or_else(|| self.from.clone());
         let (from, to) = (of_own(self.from, own, "from")?, of_own(to, own, "to")?);
         check_pace(self.rate, self.parallel)?;
-        if self.starts.is_some_and(|starts| starts.0 > now.0.saturating_add(FARTHEST)) {
+        if self
+            .starts
+            .is_some_and(|starts| starts.0 > now.0.saturating_add(FARTHEST))
+        {
             return Err(wrong("starts", "is more than a year ahead"));
         }
         let source = Known::find(db, "source", &self.source).await?.end(from);
@@ -180,7 +183,10 @@ impl NewTransfer {
 
 pub(super) fn check_pace(rate: Option<u64>, parallel: Option<u8>) -> Result<()> {
     if rate.is_some_and(|rate| !(SLOWEST..=i64::MAX.unsigned_abs()).contains(&rate)) {
-        return Err(wrong("rate", format_args!("is at least {SLOWEST} bytes a second")));
+        return Err(wrong(
+            "rate",
+            format_args!("is at least {SLOWEST} bytes a second"),
+        ));
     }
     if parallel.is_some_and(|parallel| !(1..=MOST_PARALLEL).contains(&parallel)) {
         return Err(wrong("parallel", format_args!("is 1 to {MOST_PARALLEL}")));
@@ -198,9 +204,10 @@ pub(super) fn of_own(place: Place, own: Option<&Name>, field: &str) -> Result<Pl
 
 pub(super) fn of_own_tenant(said: Option<Name>, own: Option<&Name>, field: &str) -> Result<Option<Name>> {
     match (own, said) {
-        (Some(own), Some(said)) if *own != said => {
-            Err(wrong(field, "is another tenant's: a tenant's user moves what is the tenant's"))
-        }
+        (Some(own), Some(said)) if *own != said => Err(wrong(
+            field,
+            "is another tenant's: a tenant's user moves what is the tenant's",
+        )),
         (Some(own), _) => Ok(Some(own.clone())),
         (None, said) => Ok(said),
     }

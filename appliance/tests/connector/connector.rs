@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use appliance::clock::{Clock, Moment};
+use appliance::http::peer::Peer;
 use appliance::role::Role;
 use appliance::service::Context;
 use axum::Router;
@@ -188,6 +189,25 @@ impl Connector {
         Events {
             body: answer.into_body(),
             text: String::new(),
+        }
+    }
+
+    /// What a node asks that shows its certificate.
+    pub(crate) async fn ask_as(&self, node: Peer, method: &str, path: &str, body: &Value) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .extension(node)
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()));
+        let answer = self.router.call(request.unwrap()).await.unwrap();
+        let (head, body) = answer.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: head.status.as_u16(),
+            fields: head.headers,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            bytes: bytes.to_vec(),
         }
     }
 
