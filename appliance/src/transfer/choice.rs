@@ -27,10 +27,10 @@ pub(super) async fn choose(
         return Ok(Some(Route::Direct { endpoint }));
     }
     if is(&[Way::Auto, Way::Reversed])
-        && !row.tried.iter().any(|tried| tried.route == Route::Reversed)
+        && !row.tried.iter().any(|tried| tried.route == Route::Reversed {})
         && endpoint(db, &row.wish.destination.node).await?.is_some()
     {
-        return Ok(Some(Route::Reversed));
+        return Ok(Some(Route::Reversed {}));
     }
     match is(&[Way::Auto, Way::Relay]) {
         true => relay(db, row, news).await,

@@ -12,7 +12,8 @@ use super::life::{self, Event, State};
 use super::order::{Found, Tried};
 use super::wish::PARALLEL;
 use super::{
-    Grant, Outcome, Party, Phase, Purpose, Refusal, Route, Row, Signed, Told, Wish, choice, floors, vouching,
+    Grant, Outcome, Outreach, Party, Phase, Purpose, Refusal, Route, Row, Signed, Told, Wish, choice, floors,
+    vouching,
 };
 use crate::audit::{self, Deed};
 use crate::authority::Keys;
@@ -387,11 +388,13 @@ impl<'a> Dispatch<'a> {
         };
         let reach = match &route {
             Route::Direct { .. } => None,
-            Route::Reversed => {
-                let endpoint = choice::endpoint(db, &destination).await?;
-                Some(json!({ "kind": "reversed", "endpoint": endpoint }))
-            }
-            Route::Relay { .. } => Some(document(&route)?),
+            Route::Reversed {} => choice::endpoint(db, &destination)
+                .await?
+                .map(|endpoint| Outreach::Reversed { endpoint }),
+            Route::Relay { node, endpoint } => Some(Outreach::Relay {
+                node: *node,
+                endpoint: endpoint.clone(),
+            }),
         };
         let grant = self.grant(db, row, &route).await?;
         row.route = Some(route.clone());
@@ -420,7 +423,7 @@ impl<'a> Dispatch<'a> {
     async fn grant(&self, db: &mut Transaction<'_, Sqlite>, row: &mut Row, route: &Route) -> Result<Signed> {
         let relay = match route {
             Route::Relay { node, .. } => Some(*node),
-            Route::Direct { .. } | Route::Reversed => None,
+            Route::Direct { .. } | Route::Reversed {} => None,
         };
         if let Some(signed) = &row.grant {
             let grant: Grant = signed.read(Purpose::Grant)?;
@@ -618,11 +621,6 @@ impl Dispatch<'_> {
     }
 }
 
-fn document(value: &impl serde::Serialize) -> Result<Value> {
-    serde_json::to_value(value)
-        .map_err(|error| Error::new(Fault::Malformed, "transfers", "can't be written").because(error))
-}
-
 pub(super) async fn record(
     db: &mut Transaction<'_, Sqlite>,
     row: &Row,
@@ -639,21 +637,4 @@ pub(super) async fn record(
         outcome,
     };
     audit::record(db, deed, now).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_route_is_told_as_nodes_read_it() {
-        let route = Route::Direct {
-            endpoint: "node.example.com:8443".parse().unwrap(),
-        };
-        assert_eq!(
-            document(&route).unwrap(),
-            json!({ "kind": "direct", "endpoint": "node.example.com:8443" })
-        );
-        assert_eq!(document(&Route::Reversed).unwrap(), json!({ "kind": "reversed" }));
-    }
 }

@@ -483,7 +483,7 @@ impl Transfer {
 fn name(route: &Route) -> &'static str {
     match route {
         Route::Direct { .. } => "direct",
-        Route::Reversed => "reversed",
+        Route::Reversed {} => "reversed",
         Route::Relay { .. } => "relay",
     }
 }
