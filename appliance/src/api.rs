@@ -30,6 +30,7 @@ mod metrics;
 mod nodes;
 mod once;
 mod openapi;
+mod peer;
 mod policies;
 mod quotas;
 mod request;
@@ -222,7 +223,11 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
                 "/api/v1/policies/{tenant}",
                 get(policies::read).put(policies::write),
             )
-            .route("/api/v1/quotas/{tenant}", get(quotas::read).put(quotas::write)),
+            .route("/api/v1/quotas/{tenant}", get(quotas::read).put(quotas::write))
+            .route("/api/v1/peer/version", get(peer::version))
+            .route("/api/v1/peer/files/{name}", get(peer::file))
+            .route("/api/v1/peer/files/{name}/index", get(peer::root))
+            .route("/api/v1/peer/files/{name}/index/{group}", get(peer::groups)),
     }
 }
 

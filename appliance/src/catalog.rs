@@ -159,6 +159,25 @@ impl Catalog {
         Ok(row.as_ref().map(Self::read))
     }
 
+    /// The tenant's catalog of a name, or the provider's.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn named(
+        db: &mut Transaction<'_, Sqlite>,
+        tenant: Option<&str>,
+        name: &str,
+    ) -> Result<Option<Self>> {
+        let statement =
+            format!("SELECT {COLUMNS} FROM catalogs WHERE COALESCE(tenant, '') = $1 AND name = $2");
+        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(tenant.unwrap_or_default())
+            .bind(name)
+            .fetch_optional(&mut **db)
+            .await?;
+        Ok(row.as_ref().map(Self::read))
+    }
+
     /// Gives it another description, if it is still as it was read.
     ///
     /// # Errors

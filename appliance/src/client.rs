@@ -131,6 +131,13 @@ struct Kept {
     since: Instant,
 }
 
+/// An answer that is read as it comes.
+pub(crate) struct Flow {
+    sender: SendRequest<Told>,
+    /// The answer.
+    pub(crate) answer: Response<Incoming>,
+}
+
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -254,6 +261,21 @@ impl Client {
         self.answer(request, longest, patience).await
     }
 
+    /// The same with header fields, and no token.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub(crate) async fn fetch_with(
+        &mut self,
+        path: &str,
+        fields: &[(HeaderName, &str)],
+        longest: usize,
+        patience: Duration,
+    ) -> Result<Answer> {
+        let request = self.question(Method::GET, path, None, fields, None::<&()>)?;
+        self.answer(request, longest, patience).await
+    }
+
     async fn answer(&mut self, request: Request<Told>, longest: usize, patience: Duration) -> Result<Answer> {
         let asked = async {
             let (sender, answer) = self.send(request).await?;
@@ -291,6 +313,32 @@ impl Client {
             }
         };
         timeout(PATIENCE, opened).await.map_err(late)?
+    }
+
+    /// Asks for what is long, and leaves the reading to the caller, who gives the connection back in the end with
+    /// [`Client::reuse`]. An answer that is no success is told whole.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub(crate) async fn flow(
+        &mut self,
+        path: &str,
+        fields: &[(HeaderName, &str)],
+    ) -> Result<Result<Flow, Answer>> {
+        let request = self.question(Method::GET, path, None, fields, None::<&()>)?;
+        let opened = async {
+            let (sender, answer) = self.send(request).await?;
+            match answer.status().is_success() {
+                true => Ok(Ok(Flow { sender, answer })),
+                false => Ok(Err(whole(answer, LIMIT).await?)),
+            }
+        };
+        timeout(PATIENCE, opened).await.map_err(late)?
+    }
+
+    /// Keeps a connection whose answer was read to its end for the next request.
+    pub(crate) fn reuse(&mut self, flow: Flow) {
+        self.keep(flow.sender);
     }
 
     /// Asks by POST that the connection carries a stream of a protocol from now on, and takes it; an answer that is another is told

@@ -30,7 +30,7 @@
 //! | [`setup`], [`access`], [`tenant`], [`audit`] | the first administrator; users, roles, sessions and tokens; who did what |
 //! | [`authority`], [`node`], [`cloud`] | on the server: who its nodes are, and how it knows them |
 //! | [`catalog`], [`trust`] | on a node: what a tenant keeps here, in versions; whom it believes |
-//! | [`receiving`] | on a node: taking a version from another node |
+//! | [`receiving`], `sending` | on a node: taking a version from another node; what it gives |
 //! | [`transfer`] | what moves between clouds: grants, receipts, and why not |
 //! | [`peer`] | on a node: other nodes of its server, and the ways to them |
 //! | [`enrolment`], `work` | on a node: its server, and what it does for it |
@@ -92,6 +92,7 @@ pub mod receiving;
 pub mod recovery;
 pub mod resolver;
 pub mod role;
+mod sending;
 pub mod service;
 pub mod setup;
 pub mod store;

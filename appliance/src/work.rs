@@ -99,8 +99,15 @@ async fn carry_out<C>(
     let telling = tell(&connect, &order.id, told);
     let doing = async {
         let end = tokio::select! {
-            end = job::run(&context, &order.kind, &progress) => end,
-            () = is_true(&mut cancelled) => job::stopped(&progress.borrow()),
+            end = job::run(&context, &order, &progress) => Some(end),
+            () = is_true(&mut cancelled) => None,
+        };
+        let end = match end {
+            Some(end) => end,
+            None => {
+                let at = progress.borrow().clone();
+                job::stopped(&context, &order, at).await
+            }
         };
         progress.send_replace(end);
         drop(progress);

@@ -119,6 +119,14 @@ impl Partial {
             let reason = format!("goes on at byte {}, not {offset}", self.received);
             return Err(Error::new(Kind::Offset, self.id.to_string(), reason));
         }
+        let end = self.put(offset, bytes)?;
+        self.hasher.update(bytes);
+        self.received = end;
+        self.sync_if_due()
+    }
+
+    /// Writes bytes to their place, all or none, and tells where they end.
+    fn put(&self, offset: u64, bytes: &[u8]) -> Result<u64> {
         let length = bytes.len() as u64;
         let end = offset.checked_add(length).filter(|end| *end <= self.size);
         let Some(end) = end else {
@@ -131,12 +139,49 @@ impl Partial {
         }
         // Of what fails half-way nothing counts: the next bytes go to the same place.
         self.file.write_all_at(bytes, offset).map_err(failed)?;
-        self.hasher.update(bytes);
-        self.received = end;
-        match end - self.durable >= self.sync_every {
+        Ok(end)
+    }
+
+    fn sync_if_due(&mut self) -> Result<()> {
+        match self.received - self.durable >= self.sync_every {
             true => self.sync(),
             false => Ok(()),
         }
+    }
+
+    /// Puts bytes where they belong, ahead of those that were received so far. They count once everything before them is there, and
+    /// [`Partial::advance`] says so; whoever resumes the file doesn't know of them.
+    ///
+    /// # Errors
+    /// As [`Partial::write`]; [`Kind::Offset`] for what was received already.
+    pub fn place(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.demand_whole()?;
+        if offset < self.received {
+            let reason = format!(
+                "has its first {} bytes, and {offset} is among them",
+                self.received
+            );
+            return Err(Error::new(Kind::Offset, self.id.to_string(), reason));
+        }
+        self.put(offset, bytes).map(drop)
+    }
+
+    /// Counts bytes that were placed, up to `end`: they are read back for the digest.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] and its like, also where they were never placed.
+    pub fn advance(&mut self, end: u64) -> Result<()> {
+        self.demand_whole()?;
+        let failed = |error| Error::file(&self.folder.path(BYTES), "read", error);
+        let mut piece = vec![0; PIECE];
+        while self.received < end {
+            let most = usize::try_from(end - self.received).unwrap_or(PIECE).min(PIECE);
+            let part = piece.get_mut(..most).unwrap_or_default();
+            self.file.read_exact_at(part, self.received).map_err(failed)?;
+            self.hasher.update(part);
+            self.received += part.len() as u64;
+        }
+        self.sync_if_due()
     }
 
     /// Makes durable what came so far, as before it is left alone for a while.

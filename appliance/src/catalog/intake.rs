@@ -128,8 +128,8 @@ impl Intake {
         self.complete.notified().await;
     }
 
-    /// Tells that a version has come to be published.
-    pub(super) fn is_published(&self) {
+    /// Tells that a version has come to be published, or that an index is missed.
+    pub fn is_published(&self) {
         self.published.notify_one();
     }
 

@@ -34,7 +34,8 @@ pub enum Sort {
 }
 
 impl Sort {
-    pub(super) fn of(text: &str) -> Self {
+    /// The one of a name in the database.
+    pub fn of(text: &str) -> Self {
         match text {
             "package" => Self::Package,
             _ => Self::File,

@@ -55,6 +55,9 @@ macro_rules! problems {
 }
 
 problems! {
+    /// An index is being made.
+    INDEX_PENDING = SERVICE_UNAVAILABLE, "index-pending", "The chunk index is being made",
+        "Ask again in a few seconds.";
     /// The connector was not set up yet.
     SETUP_REQUIRED = SERVICE_UNAVAILABLE, "setup-required", "The connector is not set up yet",
         "Only /healthz, /readyz, /metrics, /api/v1/about and /api/v1/setup answer before the connector is set up.";

@@ -105,6 +105,13 @@ impl Credentials {
         (self.chain.clone(), private(&self.basis.key))
     }
 
+    /// What a certificate says, if it is one of a node's that a key of the server's authority signed.
+    pub fn vouched(&self, certificate: &CertificateDer<'_>) -> Option<NodeCertificate> {
+        let mut signers = self.basis.certificates.iter();
+        let is_signed = signers.any(|signer| NodeCertificate::is_signed_by(certificate, signer));
+        NodeCertificate::read(certificate).filter(|_| is_signed)
+    }
+
     /// Signs bytes with the node's key, ECDSA over P-256 and SHA-256, in DER.
     ///
     /// # Errors

@@ -99,8 +99,8 @@ impl Arrival {
         row.as_ref().map(Self::read).transpose()
     }
 
-    /// Takes a grant, which is used up by that; goes on with the transfer where it was begun by this grant, or by one before that
-    /// came to nothing.
+    /// Takes a grant, which is used up by that; goes on with the transfer where it was begun by this grant. Another grant for it,
+    /// which the server signed after that, has it tried again: what is there is kept, but for what was refused.
     ///
     /// # Errors
     /// [`Kind::Taken`] for a grant that was used; the database fails.
@@ -117,7 +117,11 @@ impl Arrival {
             if known.used == used {
                 return Ok(known.clone());
             }
-            if known.phase.has_ended() || known.grant.number >= grant.number || known.tenant != tenant {
+            let is_next = known.grant.number < grant.number
+                && known.tenant == tenant
+                && known.grant.destination == grant.destination
+                && known.phase != Phase::Published;
+            if !is_next {
                 return Err(Error::new(
                     Kind::Taken,
                     "the grant",
@@ -130,7 +134,9 @@ impl Arrival {
         let statement = "INSERT INTO arrivals (id, tenant, number, grant_text, subscription, state, wire, reused, expires, created, changed) \
                          VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, $8) \
                          ON CONFLICT (id) DO UPDATE SET number = excluded.number, grant_text = excluded.grant_text, \
-                         expires = excluded.expires, changed = excluded.changed";
+                         expires = excluded.expires, changed = excluded.changed, outcome = NULL, \
+                         version = CASE arrivals.state WHEN 'REJECTED' THEN NULL ELSE arrivals.version END, \
+                         state = CASE arrivals.state WHEN 'REJECTED' THEN 'GRANTED' ELSE arrivals.state END";
         sqlx::query(statement)
             .bind(grant.transfer.to_string())
             .bind(&tenant)
@@ -279,7 +285,7 @@ impl Arrival {
 }
 
 /// The first of a verdict's failures.
-fn refusal_of(verdict: &Value) -> Refusal {
+pub(super) fn refusal_of(verdict: &Value) -> Refusal {
     let checks = verdict["checks"]
         .as_array()
         .map(Vec::as_slice)

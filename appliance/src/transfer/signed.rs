@@ -12,9 +12,6 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
-/// The longest document in bytes.
-const LONGEST: usize = 64 << 10;
-
 /// What a document is for: one that was signed for something else is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -41,6 +38,14 @@ impl Purpose {
             Self::Grant => "the grant",
             Self::Receipt => "the receipt",
             Self::Index => "the chunk index",
+        }
+    }
+
+    /// The longest document in bytes.
+    fn longest(self) -> usize {
+        match self {
+            Self::Grant | Self::Receipt => 64 << 10,
+            Self::Index => 8 << 20,
         }
     }
 
@@ -152,7 +157,7 @@ fn malformed(purpose: Purpose) -> Error {
 }
 
 fn decode(purpose: Purpose, text: &str) -> Result<Vec<u8>> {
-    if text.len() > LONGEST * 2 {
+    if text.len() > purpose.longest() * 2 {
         return Err(Error::new(Kind::Ceiling, purpose.name(), "is too long"));
     }
     BASE64_STANDARD

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,12 +23,20 @@ pub struct Window {
 impl Window {
     /// Whether it is open.
     pub fn is_open(self, now: Moment) -> bool {
-        let minute = now.0.div_euclid(MINUTE).rem_euclid(i64::from(DAY));
-        let (from, to) = (i64::from(self.from), i64::from(self.to));
-        match from < to {
-            true => (from..to).contains(&minute),
-            false => minute >= from || minute < to,
-        }
+        self.closed_for(now).is_none()
+    }
+
+    /// How long until it is open; nothing while it is.
+    pub fn closed_for(self, now: Moment) -> Option<Duration> {
+        let day = i64::from(DAY) * MINUTE;
+        let at = now.0.rem_euclid(day);
+        let (from, to) = (i64::from(self.from) * MINUTE, i64::from(self.to) * MINUTE);
+        let is_open = match from < to {
+            true => (from..to).contains(&at),
+            false => at >= from || at < to,
+        };
+        let wait = u64::try_from((from - at).rem_euclid(day)).unwrap_or_default();
+        (!is_open).then(|| Duration::from_millis(wait))
     }
 }
 
@@ -96,6 +105,11 @@ mod tests {
         assert!(!night.is_open(at(6, 0)) && !night.is_open(at(21, 59)));
         let day: Window = "08:30-17:00".parse().unwrap();
         assert!(day.is_open(at(8, 30)) && !day.is_open(at(8, 29)) && !day.is_open(at(17, 0)));
+        assert_eq!(
+            day.closed_for(at(17, 0)),
+            Some(Duration::from_secs(15 * 3600 + 30 * 60))
+        );
+        assert_eq!(day.closed_for(at(8, 29)), Some(Duration::from_secs(60)));
         for wrong in [
             "22:00",
             "22:00-22:00",

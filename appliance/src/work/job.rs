@@ -1,5 +1,7 @@
 //! What can be ordered of a node, and how it is done.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -7,7 +9,8 @@ use crate::audit;
 use crate::error::{Error, Kind as Fault, Result};
 use crate::product::PROGRAM_VERSION;
 use crate::service::Context;
-use crate::task::{Kind, Progress, Stage};
+use crate::task::{Kind, Order, Progress, Stage};
+use crate::{receiving, sending};
 
 /// Of what has just begun.
 pub(super) fn beginning() -> Progress {
@@ -21,18 +24,31 @@ pub(super) fn beginning() -> Progress {
 }
 
 /// Of what was stopped.
-pub(super) fn stopped(at: &Progress) -> Progress {
+pub(super) async fn stopped(context: &Arc<Context>, order: &Order, at: Progress) -> Progress {
+    if Kind::named(&order.kind) == Some(Kind::Receive) {
+        return receiving::cancel(context, order.details.as_ref(), &at).await;
+    }
     Progress {
         state: Stage::Cancelled,
-        ..at.clone()
+        ..at
     }
 }
 
 /// Does it, and tells how it ended.
-pub(super) async fn run(context: &Context, kind: &str, progress: &watch::Sender<Progress>) -> Progress {
-    let done = match Kind::named(kind) {
+pub(super) async fn run(
+    context: &Arc<Context>,
+    order: &Order,
+    progress: &watch::Sender<Progress>,
+) -> Progress {
+    let details = order.details.as_ref();
+    let done = match Kind::named(&order.kind) {
         Some(Kind::Diagnose) => Ok(diagnosis(context)),
         Some(Kind::VerifyAudit) => verify_audit(context, progress).await,
+        Some(Kind::Receive) => return receiving::receive(context, details, progress).await,
+        Some(Kind::Offer) => sending::offer(context, details).await,
+        Some(Kind::Browse) => sending::browse(context, details).await,
+        Some(Kind::Release) => sending::release(context, details).await,
+        Some(Kind::Withdraw) => receiving::withdraw(context, details).await,
         _ => Err(Error::new(
             Fault::Unknown,
             "the task",

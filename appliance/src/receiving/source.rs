@@ -1,0 +1,202 @@
+//! What is asked of a source.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_RANGE, IF_MATCH, RANGE};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::fault::Fault;
+use super::queue::Part;
+use crate::chunk::Root;
+use crate::client::{Answer, Client, Flow};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::http::percent::encoded;
+use crate::peer::{Credentials, Dialer, GRANT};
+use crate::transfer::{Grant, Offer, OfferedFile, Purpose, Refusal, Signed};
+
+/// The longest offer, and the longest small file, in bytes.
+const LONGEST_OFFER: usize = 1 << 20;
+/// The longest index of groups, signed and in base64.
+const LONGEST_ROOT: usize = 16 << 20;
+/// Groups that are asked for at once.
+pub(super) const GROUPS: usize = 64;
+/// The longest answer with so many of them.
+const LONGEST_GROUPS: usize = GROUPS * 256 * 64;
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How fast a source makes an index at least, in bytes a second, and how often it is asked for that.
+const READ_RATE: u64 = 50 << 20;
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// The source of a transfer.
+#[derive(Debug)]
+pub(super) struct Source {
+    dialer: Dialer,
+    own: Arc<Credentials>,
+    node: Uuid,
+    digest: Digest,
+}
+
+impl Source {
+    pub(super) fn new(dialer: Dialer, own: Arc<Credentials>, grant: &Grant) -> Self {
+        Self {
+            dialer,
+            own,
+            node: grant.source.node,
+            digest: grant.digest,
+        }
+    }
+
+    /// Another connection.
+    pub(super) async fn connect(&self) -> Result<Client> {
+        self.dialer.client().await
+    }
+
+    /// What it has: what the grant names, and nothing else.
+    pub(super) async fn offer(&self, client: &mut Client) -> Result<Offer, Fault> {
+        let answer = self.ask(client, "/api/v1/peer/version", LONGEST_OFFER).await?;
+        let answer = success(answer)?;
+        let wrong = |reason: String| Refusal::new("source.other-package", reason);
+        let offer: Offer = answer.json().map_err(|error| wrong(error.chain().to_string()))?;
+        if offer.digest() != self.digest {
+            let reason = format!(
+                "the source offers files whose digest is {}, and the grant is for {}",
+                offer.digest(),
+                self.digest
+            );
+            return Err(wrong(reason).into());
+        }
+        Ok(offer)
+    }
+
+    /// The root of a file's index, for which it may have to be waited; nothing where the source has none.
+    pub(super) async fn root(&self, client: &mut Client, file: &OfferedFile) -> Result<Option<Root>, Fault> {
+        let path = format!("/api/v1/peer/files/{}/index", encoded(&file.name));
+        let patience = PATIENCE + Duration::from_secs(file.bytes / READ_RATE);
+        let until = Instant::now() + patience;
+        let answer = loop {
+            let answer = self.ask(client, &path, LONGEST_ROOT).await?;
+            if answer.status != StatusCode::SERVICE_UNAVAILABLE || answer.code() != "index-pending" {
+                break answer;
+            }
+            if Instant::now() >= until {
+                // Then all of it comes.
+                return Ok(None);
+            }
+            sleep(AGAIN).await;
+        };
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let signed: Signed = success(answer)?
+            .json()
+            .map_err(|error| index(file, error.chain()))?;
+        let root = self
+            .read_root(&signed, file)
+            .map_err(|error| index(file, error.chain()))?;
+        Ok(Some(root))
+    }
+
+    fn read_root(&self, signed: &Signed, file: &OfferedFile) -> Result<Root> {
+        let wrong = |reason: &str| Error::new(Kind::Mismatch, "the chunk index", reason);
+        let certificate = signed.certificate(Purpose::Index)?;
+        let signer = self.own.vouched(&certificate).map(|certificate| certificate.node);
+        if signer != Some(self.node) {
+            return Err(wrong("is signed by another than the source"));
+        }
+        let document = signed.open(Purpose::Index)?;
+        let root = document.strip_prefix(self.digest.as_bytes().as_slice());
+        let root = Root::decode(root.ok_or_else(|| wrong("is of another version"))?)?;
+        match root.file() == file.digest && root.size() == file.bytes {
+            true => Ok(root),
+            false => Err(wrong("is of another file")),
+        }
+    }
+
+    /// The encodings of groups that follow each other.
+    pub(super) async fn groups(
+        &self,
+        client: &mut Client,
+        file: &OfferedFile,
+        from: usize,
+        many: usize,
+    ) -> Result<Bytes, Fault> {
+        let path = format!(
+            "/api/v1/peer/files/{}/index/{from}?count={many}",
+            encoded(&file.name)
+        );
+        let answer = self.ask(client, &path, LONGEST_GROUPS).await?;
+        Ok(success(answer)?.into_bytes())
+    }
+
+    /// All bytes of a small file.
+    pub(super) async fn whole(&self, client: &mut Client, file: &OfferedFile) -> Result<Bytes, Fault> {
+        let path = format!("/api/v1/peer/files/{}", encoded(&file.name));
+        let longest = usize::try_from(file.bytes).unwrap_or(usize::MAX);
+        let answer = self.ask(client, &path, longest).await?;
+        Ok(success(answer)?.into_bytes())
+    }
+
+    /// A part of a file, to be read as it comes.
+    pub(super) async fn part(&self, client: &mut Client, file: &OfferedFile, part: &Part) -> Result<Flow> {
+        let path = format!("/api/v1/peer/files/{}", encoded(&file.name));
+        let last = part.offset + part.length.saturating_sub(1);
+        let range = format!("bytes={}-{last}", part.offset);
+        let tag = format!("\"sha256-{}\"", file.digest);
+        let fields = [
+            (GRANT, self.dialer.grant_field()),
+            (RANGE, range.as_str()),
+            (IF_MATCH, tag.as_str()),
+        ];
+        let flow = match client.flow(&path, &fields).await? {
+            Ok(flow) => flow,
+            Err(answer) => return Err(refused(&answer)),
+        };
+        let expected = format!("bytes {}-{last}/{}", part.offset, file.bytes);
+        let told = flow.answer.headers().get(CONTENT_RANGE);
+        match flow.answer.status() == StatusCode::PARTIAL_CONTENT
+            && told.is_some_and(|told| *told == *expected)
+        {
+            true => Ok(flow),
+            false => Err(Error::new(
+                Kind::Malformed,
+                "the source",
+                "sends another part than was asked for",
+            )),
+        }
+    }
+
+    async fn ask(&self, client: &mut Client, path: &str, longest: usize) -> Result<Answer> {
+        client
+            .fetch_with(path, &[(GRANT, self.dialer.grant_field())], longest, PATIENCE)
+            .await
+    }
+}
+
+fn index(file: &OfferedFile, reason: impl std::fmt::Display) -> Refusal {
+    Refusal::new("source.index", reason).of_file(&file.name)
+}
+
+fn success(answer: Answer) -> Result<Answer> {
+    match answer.status.is_success() {
+        true => Ok(answer),
+        false => Err(refused(&answer)),
+    }
+}
+
+/// What an answer that is no success says about trying again.
+fn refused(answer: &Answer) -> Error {
+    let kind = match answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS {
+        true => Kind::Incomplete,
+        false => Kind::Refused,
+    };
+    Error::new(
+        kind,
+        "the source",
+        format!("answers {}: {}", answer.status, answer.code()),
+    )
+}

@@ -1,0 +1,86 @@
+//! A publisher, and packages that it signs.
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use std::path::{Path, PathBuf};
+
+use ovf::certificate::{Certificate, Signer, SigningKey};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
+use ring::digest::{SHA256, digest};
+use rsa::RsaPrivateKey;
+use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
+use rsa::rand_core::OsRng;
+
+/// Somebody who signs packages.
+pub(crate) struct Publisher {
+    signer: Signer,
+    /// Its certificate, PEM.
+    pub(crate) certificate: String,
+}
+
+impl Publisher {
+    pub(crate) fn new(name: &str) -> Self {
+        let key = RsaPrivateKey::new(&mut OsRng, 2048).unwrap();
+        let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap();
+        let pair = KeyPair::from_pem(&pem).unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        let made = params.self_signed(&pair).unwrap();
+        let certificate = Certificate::from_der(made.der()).unwrap();
+        let key = SigningKey::from_pem(pem.as_bytes(), None).unwrap();
+        Self {
+            certificate: made.pem(),
+            signer: Signer::new(key, vec![certificate]).unwrap(),
+        }
+    }
+
+    /// Writes a package with one disk, `web.ovf` and its files; the descriptor's path.
+    pub(crate) fn package(&self, folder: &Path, release: &str, disk: &[u8]) -> PathBuf {
+        std::fs::create_dir_all(folder).unwrap();
+        let descriptor = descriptor(release, disk.len());
+        let manifest: String = [("web.ovf", descriptor.as_bytes()), ("web-disk.vmdk", disk)]
+            .iter()
+            .map(|(name, bytes)| format!("SHA256({name})= {}\n", hex(bytes)))
+            .collect();
+        let signature = self.signer.sign("web.mf", manifest.as_bytes()).unwrap();
+        std::fs::write(folder.join("web.ovf"), descriptor).unwrap();
+        std::fs::write(folder.join("web.mf"), manifest).unwrap();
+        std::fs::write(folder.join("web.cert"), signature).unwrap();
+        std::fs::write(folder.join("web-disk.vmdk"), disk).unwrap();
+        folder.join("web.ovf")
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digest = digest(&SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn descriptor(release: &str, bytes: usize) -> String {
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1">
+  <References><File ovf:id="disk" ovf:href="web-disk.vmdk" ovf:size="{bytes}"/></References>
+  <DiskSection><Info>Disks</Info><Disk ovf:diskId="disk" ovf:fileRef="disk" ovf:capacity="1073741824"
+    ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"/></DiskSection>
+  <VirtualSystem ovf:id="web"><Info>A machine</Info>
+    <ProductSection><Info>The product</Info><Product>Web</Product><Version>{release}</Version></ProductSection>
+  </VirtualSystem>
+</Envelope>
+"#
+    )
+}
+
+/// Bytes without any order, the same ones for the same seed.
+pub(crate) fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+    let mut state = seed;
+    let words = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let word = (state ^ (state >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (word ^ (word >> 32)).to_be_bytes()
+    });
+    let mut noise: Vec<u8> = words.take(bytes / 8 + 1).flatten().collect();
+    noise.truncate(bytes);
+    noise
+}

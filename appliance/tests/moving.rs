@@ -1,0 +1,96 @@
+//! Versions move from one cloud's node to another's, as a server orders, and as the destination's tenant believes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says where"
+)]
+
+#[path = "connector/clouds.rs"]
+mod clouds;
+#[path = "connector/curl.rs"]
+mod curl;
+#[path = "connector/package.rs"]
+mod package;
+#[path = "connector/people.rs"]
+mod people;
+
+use clouds::Clouds;
+use package::{Publisher, noise};
+use serde_json::json;
+
+const DISK: usize = 24 << 20;
+
+#[test]
+fn a_signed_package_moves_and_the_next_version_moves_as_what_is_new_of_it() {
+    let clouds = Clouds::start(&["north", "south"]);
+    let [north, south] = &clouds.nodes[..] else {
+        panic!()
+    };
+    let publisher = Publisher::new("Publisher");
+    let folder = tempfile::tempdir().unwrap();
+    let mut disk = noise(1, DISK);
+    let first = publisher.package(&folder.path().join("1"), "1.0", &disk);
+    let certificate = north.person.file("publisher.pem", publisher.certificate.trim());
+    north.person.get(&[
+        "trust",
+        "add",
+        certificate.to_str().unwrap(),
+        "--name",
+        "publisher",
+    ]);
+    north.push("web", "1.0", &first, &[]);
+
+    // Whom nobody believes there is refused before any of the disk comes.
+    let refused = clouds.moves(&Clouds::wish("web"), "REJECTED");
+    assert_eq!(refused["refusal"]["rule"], "trust.nobody", "{refused}");
+    assert!(refused["wire"].as_u64().unwrap() < 100_000, "{refused}");
+    assert_eq!(south.files("quarantine"), [] as [std::path::PathBuf; 0]);
+    assert_eq!(south.files("blobs"), [] as [std::path::PathBuf; 0]);
+    assert_eq!(south.published("web"), [] as [String; 0]);
+
+    south.person.get(&[
+        "trust",
+        "add",
+        certificate.to_str().unwrap(),
+        "--name",
+        "publisher",
+    ]);
+    let moved = clouds.moves(&Clouds::wish("web"), "PUBLISHED");
+    assert_eq!(south.published("web"), ["1.0"]);
+    assert!(moved["wire"].as_u64().unwrap() >= DISK as u64, "{moved}");
+    assert_eq!(moved["done"], moved["total"]);
+    assert!(moved["receipt"].is_object(), "{moved}");
+    let taken = folder.path().join("taken");
+    let pulled = south
+        .person
+        .try_to(&["pull", "images/web", "-o", taken.to_str().unwrap()]);
+    assert_eq!(pulled.status, 0, "{}", pulled.err);
+    assert_eq!(std::fs::read(taken.join("web-disk.vmdk")).unwrap(), disk);
+
+    for place in 0..5 {
+        disk[place * 4_000_000 + 1234] ^= 1;
+    }
+    disk.splice(9_000_000..9_000_000, noise(2, 4096));
+    let second = publisher.package(&folder.path().join("2"), "2.0", &disk);
+    north.push("web", "2.0", &second, &[]);
+    let moved = clouds.moves(&Clouds::wish("web"), "PUBLISHED");
+    assert_eq!(south.published("web"), ["2.0", "1.0"]);
+    let wire = moved["wire"].as_u64().unwrap();
+    assert!(wire < 2 << 20, "{wire} of {DISK} bytes came again: {moved}");
+    let taken = folder.path().join("taken-2");
+    assert_eq!(
+        south
+            .person
+            .try_to(&["pull", "images/web", "-o", taken.to_str().unwrap()])
+            .status,
+        0
+    );
+    assert_eq!(std::fs::read(taken.join("web-disk.vmdk")).unwrap(), disk);
+
+    // What was there before doesn't come back by itself.
+    let mut old = Clouds::wish("web");
+    old["version"] = json!("1.0");
+    old["to"] = json!({ "catalog": "images", "item": "web" });
+    let refused = clouds.moves(&old, "REJECTED");
+    assert_eq!(refused["refusal"]["rule"], "rollback.version", "{refused}");
+}
