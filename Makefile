@@ -11,10 +11,13 @@ OVA := $(CARGO_TARGET_DIR)/release/ova
 VCC := $(CARGO_TARGET_DIR)/$(TARGET)/appliance/vcc
 REGISTRY := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src
 # Static, and without the paths of this checkout: the same source gives the same bytes wherever it is built.
-# Nothing unwinds in it: there are fewer tables for that and no index of them. Its own addresses are put right from a short list
-# (RELR), and functions that are the same are one (ICF).
+# Nothing unwinds in it: there are fewer tables for that, no index of them, and those of what comes compiled, as Rust's standard library
+# and glibc do, are left out by the linker. A panic tells its message and aborts; a backtrace would have no frames. Its own addresses are
+# put right from a short list (RELR), and functions that are the same are one (ICF). The linker's script has a path of the workspace:
+# Cargo links there.
 RUNTIME_FLAGS := -C target-feature=+crt-static -C force-unwind-tables=no \
-  -C link-arg=-Wl,--no-eh-frame-hdr,--pack-dyn-relocs=relr,--icf=safe --remap-path-prefix=$(CURDIR)=/vcc --remap-path-prefix=$(REGISTRY)=/registry
+  -C link-arg=-Wl,--no-eh-frame-hdr,--pack-dyn-relocs=relr,--icf=safe,-T,appliance/no-unwind.ld \
+  --remap-path-prefix=$(CURDIR)=/vcc --remap-path-prefix=$(REGISTRY)=/registry
 RUNTIME_CFLAGS := -fno-asynchronous-unwind-tables
 KEYS := out/keys
 PACKAGE := out/vcc-node.ova
