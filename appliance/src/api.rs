@@ -20,6 +20,7 @@ mod catalogs;
 mod clouds;
 mod configuration;
 mod configurations;
+mod downgrades;
 mod enrolment;
 mod enrolments;
 mod events;
@@ -222,6 +223,14 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
             .route(
                 "/api/v1/policies/{tenant}",
                 get(policies::read).put(policies::write),
+            )
+            .route(
+                "/api/v1/policies/{tenant}/downgrades",
+                get(downgrades::list).post(downgrades::create),
+            )
+            .route(
+                "/api/v1/policies/{tenant}/downgrades/{catalog}/{item}/{version}",
+                delete(downgrades::delete),
             )
             .route("/api/v1/quotas/{tenant}", get(quotas::read).put(quotas::write))
             .route("/api/v1/peer/version", get(peer::version))

@@ -93,4 +93,37 @@ fn a_signed_package_moves_and_the_next_version_moves_as_what_is_new_of_it() {
     old["to"] = json!({ "catalog": "images", "item": "web" });
     let refused = clouds.moves(&old, "REJECTED");
     assert_eq!(refused["refusal"]["rule"], "rollback.version", "{refused}");
+
+    // But by an administrator's word, once, and where the version isn't there any more.
+    let version = south.curl.get("/api/v1/items?q=web").json()[0]["id"].clone();
+    let path = format!("/api/v1/items/{}/versions", version.as_str().unwrap());
+    let versions = south.curl.get(&path).json();
+    let first = versions
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|version| version["version"] == "1.0");
+    let id = first.unwrap()["id"].as_str().unwrap();
+    let revision = first.unwrap()["revision"].as_i64().unwrap();
+    let removed = south
+        .curl
+        .change("DELETE", &format!("/api/v1/versions/{id}"), revision, None);
+    assert_eq!(removed.status, 204);
+    south
+        .person
+        .get(&["policy", "allow-downgrade", "images/web", "1.0"]);
+    assert_eq!(south.person.get(&["policy", "downgrades"])[0]["version"], "1.0");
+    clouds.moves(&old, "PUBLISHED");
+    assert_eq!(south.person.get(&["policy", "downgrades"]), json!([]));
+    assert_eq!(south.published("web"), ["1.0", "2.0"]);
+    let items = south.curl.get("/api/v1/items?q=web").json();
+    assert_eq!(items[0]["version"], "2.0", "what is current is the newest");
+    let audit = south.curl.get("/api/v1/audit?limit=100").json();
+    let actions: Vec<_> = audit
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["action"].clone())
+        .collect();
+    assert!(actions.contains(&json!("downgrade.allow")), "{actions:?}");
 }

@@ -25,6 +25,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Whose {
 }
 
 impl Whose {
+    /// As a part of a path says.
+    pub(super) fn of(said: String) -> Self {
+        Self(said)
+    }
+
     /// The tenant's id, none for the provider, if a user sees that.
     pub(super) async fn seen_by(
         &self,

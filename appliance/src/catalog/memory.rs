@@ -13,7 +13,7 @@ use crate::transfer::Refusal;
 
 /// The most versions of an item that are remembered: the oldest go first, and the newest never.
 const MOST: i64 = 1000;
-/// The most permissions of an item that nobody has used.
+/// The most permissions of a tenant that nobody has used.
 const ALLOWED: i64 = 100;
 
 /// An item, by names: it is remembered when it is gone.
@@ -41,7 +41,11 @@ pub struct Seen {
 /// An older version that an administrator allows once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Downgrade {
-    /// What it is called.
+    /// The catalog's name.
+    pub catalog: String,
+    /// The item's.
+    pub item: String,
+    /// The version that is allowed.
     #[schema(value_type = String)]
     pub version: Label,
     /// Who allowed it.
@@ -49,6 +53,30 @@ pub struct Downgrade {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub created: Moment,
+}
+
+impl Downgrade {
+    /// What a tenant allows, and was not used.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn list(db: &mut Transaction<'_, Sqlite>, tenant: Option<&str>) -> Result<Vec<Self>> {
+        let statement = "SELECT catalog, item, label, actor, created FROM downgrades WHERE tenant = $1 ORDER BY catalog, item, label";
+        let rows = sqlx::query(statement)
+            .bind(tenant.unwrap_or_default())
+            .fetch_all(&mut **db)
+            .await?;
+        let read = |row: &sqlx::sqlite::SqliteRow| {
+            Some(Self {
+                catalog: row.get("catalog"),
+                item: row.get("item"),
+                version: Label::try_from(row.get::<String, _>("label")).ok()?,
+                actor: row.get("actor"),
+                created: Moment(row.get("created")),
+            })
+        };
+        Ok(rows.iter().filter_map(read).collect())
+    }
 }
 
 impl Remembered {
@@ -221,9 +249,11 @@ impl Remembered {
         actor: &str,
         now: Moment,
     ) -> Result<Downgrade> {
-        if i64::try_from(self.downgrades(db).await?.len()).unwrap_or(i64::MAX) >= ALLOWED {
+        if i64::try_from(Downgrade::list(db, self.tenant.as_deref()).await?.len()).unwrap_or(i64::MAX)
+            >= ALLOWED
+        {
             let reason = format!("has {ALLOWED} permissions that nobody has used");
-            return Err(Error::new(Kind::Ceiling, format!("item {}", self.item), reason));
+            return Err(Error::new(Kind::Ceiling, "the tenant", reason));
         }
         let statement = "INSERT INTO downgrades (tenant, catalog, item, label, actor, created) VALUES ($1, $2, $3, $4, $5, $6) \
                          ON CONFLICT (tenant, catalog, item, label) DO UPDATE SET actor = excluded.actor, created = excluded.created";
@@ -237,36 +267,39 @@ impl Remembered {
             .execute(&mut **db)
             .await?;
         Ok(Downgrade {
+            catalog: self.catalog.clone(),
+            item: self.item.clone(),
             version,
             actor: actor.to_owned(),
             created: now,
         })
     }
 
-    /// What is allowed and was not used.
+    async fn allowed(&self, db: &mut Transaction<'_, Sqlite>) -> Result<Vec<Downgrade>> {
+        let mut all = Downgrade::list(db, self.tenant.as_deref()).await?;
+        all.retain(|allowed| allowed.catalog == self.catalog && allowed.item == self.item);
+        Ok(all)
+    }
+
+    /// Takes a permission back; whether there was one.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn downgrades(&self, db: &mut Transaction<'_, Sqlite>) -> Result<Vec<Downgrade>> {
-        let statement = "SELECT label, actor, created FROM downgrades WHERE tenant = $1 AND catalog = $2 AND item = $3 ORDER BY label";
-        let rows = sqlx::query(statement)
+    pub async fn forbid(&self, db: &mut Transaction<'_, Sqlite>, version: &Label) -> Result<bool> {
+        let statement =
+            "DELETE FROM downgrades WHERE tenant = $1 AND catalog = $2 AND item = $3 AND label = $4";
+        let deleted = sqlx::query(statement)
             .bind(self.tenant())
             .bind(&self.catalog)
             .bind(&self.item)
-            .fetch_all(&mut **db)
+            .bind(version.as_str())
+            .execute(&mut **db)
             .await?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            Some(Downgrade {
-                version: Label::try_from(row.get::<String, _>("label")).ok()?,
-                actor: row.get("actor"),
-                created: Moment(row.get("created")),
-            })
-        };
-        Ok(rows.iter().filter_map(read).collect())
+        Ok(deleted.rows_affected() > 0)
     }
 
     async fn allows(&self, db: &mut Transaction<'_, Sqlite>, label: &Label) -> Result<bool> {
-        let allowed = self.downgrades(db).await?;
+        let allowed = self.allowed(db).await?;
         Ok(allowed.iter().any(|downgrade| downgrade.version == *label))
     }
 }

@@ -4,10 +4,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Call;
-use crate::admin::{Output, Result, whose};
+use crate::admin::{Output, Result, Table, whose};
 use crate::error::{Error, Kind};
 use crate::file;
 
@@ -27,6 +27,23 @@ pub(super) enum Verb {
         /// Whose: a tenant's name or id, or 'provider'; your own if not given
         tenant: Option<String>,
     },
+    /// Allow that a version comes from another node once, although it is older than one that was here
+    AllowDowngrade {
+        /// CATALOG/ITEM
+        item: String,
+        /// The version
+        version: String,
+        /// Whose: a tenant's name or id, or 'provider'; your own if not given
+        tenant: Option<String>,
+        /// Take the permission back
+        #[arg(long)]
+        not: bool,
+    },
+    /// List the older versions that are allowed, and did not come yet
+    Downgrades {
+        /// Whose: a tenant's name or id, or 'provider'; your own if not given
+        tenant: Option<String>,
+    },
     /// Ask what a file says from now on, in the place of all that was asked
     Set {
         /// A JSON object ('-': standard input); what is not in it is as by default
@@ -43,6 +60,7 @@ const EXAMPLES: &str = "\
 Examples:
   vcc policy show acme
   vcc policy show > policy.json; vi policy.json; vcc policy set policy.json --revision 3
+  vcc policy allow-downgrade images/web 1.3.0 acme
   echo '{\"signer\": \"any\", \"min_key_bits\": 3072}' | vcc policy set - acme
 
 signer (trusted, any or none), pins, min_key_bits, revocation_lists (PEM), require_revocation_list, revocation_list_max_age (seconds)
@@ -69,6 +87,43 @@ impl Verb {
                 let tenant = whose(&mut connector, tenant.as_deref()).await?;
                 let set = connector.replace(&path(&tenant), revision, &policy).await?;
                 JSON.result(&set, String::new)
+            }
+            Self::AllowDowngrade {
+                item,
+                version,
+                tenant,
+                not,
+            } => {
+                let mut connector = call.connector().await?;
+                let tenant = whose(&mut connector, tenant.as_deref()).await?;
+                let path = format!("{}/downgrades", path(&tenant));
+                let (catalog, item) = item
+                    .split_once('/')
+                    .ok_or_else(|| Error::new(Kind::Malformed, &*item, "is no CATALOG/ITEM"))?;
+                let wish = json!({ "catalog": catalog, "item": item, "version": version });
+                if not {
+                    connector
+                        .delete(&format!("{path}/{catalog}/{item}/{version}"))
+                        .await?;
+                    call.output.remark("it is not allowed any more");
+                    return Ok(());
+                }
+                let allowed = connector.make(&path, &wish).await?;
+                call.output.result(&allowed, || "it may come once\n".to_owned())
+            }
+            Self::Downgrades { tenant } => {
+                let mut connector = call.connector().await?;
+                let tenant = whose(&mut connector, tenant.as_deref()).await?;
+                let allowed = connector.get(&format!("{}/downgrades", path(&tenant))).await?;
+                let columns = [
+                    ("CATALOG", "catalog"),
+                    ("ITEM", "item"),
+                    ("VERSION", "version"),
+                    ("BY", "actor"),
+                ];
+                let rows = allowed.as_array().map(Vec::as_slice).unwrap_or_default();
+                let table = Table::of(rows, &columns);
+                call.output.result(&allowed, || table.to_string())
             }
         }
     }

@@ -51,7 +51,7 @@ impl Indexed {
                 known: Arc::new(known),
             }
         };
-        Ok(spawn_blocking(look).await.map_err(ended)?)
+        spawn_blocking(look).await.map_err(ended)
     }
 
     /// The number of the group in which a byte is.
@@ -77,9 +77,8 @@ impl Indexed {
     ) -> Result<(), Fault> {
         let mut planner = Planner::new();
         let first = self.group_of(from);
-        let mut numbers = first..self.root.groups().len();
         let mut fetched: VecDeque<(usize, Group)> = VecDeque::new();
-        while let Some(number) = numbers.next() {
+        for number in first..self.root.groups().len() {
             let known = Arc::clone(&self.known);
             let own = spawn_blocking(move || known.group(number)).await.map_err(ended)?;
             let group = match own {

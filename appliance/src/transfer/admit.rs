@@ -116,8 +116,8 @@ mod tests {
             cloud: "north".to_owned(),
             place: Place {
                 tenant: None,
-                catalog: "images".parse().unwrap(),
-                item: "app".parse().unwrap(),
+                catalog: "images".to_owned().try_into().unwrap(),
+                item: "app".to_owned().try_into().unwrap(),
             },
         }
     }

@@ -102,6 +102,13 @@ struct OfServer;
     super::super::trust_roots::delete,
     super::super::policies::read,
     super::super::policies::write,
+    super::super::downgrades::list,
+    super::super::downgrades::create,
+    super::super::downgrades::delete,
+    super::super::peer::version,
+    super::super::peer::file,
+    super::super::peer::root,
+    super::super::peer::groups,
     super::super::quotas::read,
     super::super::quotas::write,
 ))]
