@@ -13,6 +13,7 @@ pub mod archive;
 pub mod artefacts;
 pub mod authority;
 pub mod browser;
+pub mod clouds;
 pub mod conformance;
 pub mod connector;
 pub mod corpus;
