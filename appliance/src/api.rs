@@ -32,6 +32,7 @@ mod nodes;
 mod once;
 mod openapi;
 mod peer;
+mod peer_streams;
 mod policies;
 mod quotas;
 mod request;
@@ -233,6 +234,8 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
                 delete(downgrades::delete),
             )
             .route("/api/v1/quotas/{tenant}", get(quotas::read).put(quotas::write))
+            .route("/api/v1/peer/streams", post(peer_streams::bring))
+            .route("/api/v1/peer/relays/{transfer}", post(peer_streams::relay))
             .route("/api/v1/peer/version", get(peer::version))
             .route("/api/v1/peer/files/{name}", get(peer::file))
             .route("/api/v1/peer/files/{name}/index", get(peer::root))

@@ -13,6 +13,8 @@
 mod credentials;
 mod dialer;
 mod peering;
+pub(crate) mod reach;
+mod relay;
 mod streams;
 mod verifier;
 
@@ -24,6 +26,7 @@ use hyper::header::HeaderName;
 pub use credentials::{Basis, Credentials};
 pub use dialer::Dialer;
 pub use peering::Peering;
+pub use relay::Relays;
 pub use streams::Streams;
 
 use crate::error::{Error, Kind, Result};

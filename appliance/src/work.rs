@@ -15,16 +15,39 @@ use crate::client::Client;
 use crate::error::Result;
 use crate::log;
 use crate::service::Context;
-use crate::task::{Order, Progress, TELL_EVERY};
+use crate::task::{Kind, Order, Progress, TELL_EVERY};
 
 /// Between two tries to tell a server that doesn't answer.
 const TELL_AGAIN: Duration = Duration::from_secs(5);
 
-/// Orders that are followed, one at a time, in the order in which they came.
+/// Orders that are followed, in the order in which they came: one at a time, and beside it so many versions that come or go as
+/// have their turn.
 #[derive(Debug)]
 pub(crate) struct Work {
     followed: HashMap<String, Followed>,
-    turns: Arc<Semaphore>,
+    turns: Turns,
+}
+
+#[derive(Debug)]
+struct Turns {
+    receiving: Arc<Semaphore>,
+    reaching: Arc<Semaphore>,
+    others: Arc<Semaphore>,
+}
+
+/// Versions that come at once.
+const RECEIVING: usize = 4;
+/// Destinations that are reached out to at once.
+const REACHING: usize = 8;
+
+impl Turns {
+    fn of(&self, order: &Order) -> Arc<Semaphore> {
+        Arc::clone(match Kind::named(&order.kind) {
+            Some(Kind::Receive) => &self.receiving,
+            Some(Kind::Reach) => &self.reaching,
+            _ => &self.others,
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -37,7 +60,11 @@ impl Default for Work {
     fn default() -> Self {
         Self {
             followed: HashMap::new(),
-            turns: Arc::new(Semaphore::new(1)),
+            turns: Turns {
+                receiving: Arc::new(Semaphore::new(RECEIVING)),
+                reaching: Arc::new(Semaphore::new(REACHING)),
+                others: Arc::new(Semaphore::new(1)),
+            },
         }
     }
 }
@@ -77,7 +104,7 @@ impl Work {
                 connect.clone(),
                 order.clone(),
                 cancelled,
-                Arc::clone(&self.turns),
+                self.turns.of(order),
             );
             let task = tokio::spawn(work);
             self.followed.insert(order.id.clone(), Followed { cancel, task });

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use crate::check::Check;
 use crate::file;
 use crate::product::PROGRAM_VERSION;
+use crate::role::Role;
 use crate::service::{Context, View};
 use crate::timekeeping;
 
@@ -39,6 +40,7 @@ fn registry(context: &Context) -> Registry {
     clock(&mut registry, context);
     syslog(&mut registry, context);
     connections(&mut registry, context);
+    relays(&mut registry, context);
     registry.register(
         "vcc_check_status",
         "Outcome of each check: 0 pass, 1 warn, 2 fail",
@@ -168,6 +170,23 @@ fn connections(registry: &mut Registry, context: &Context) {
         "vcc_http_connections_refused",
         "Connections refused because all others were busy",
         ConstCounter::new(connections.refused()),
+    );
+}
+
+/// What a node passes on between others.
+fn relays(registry: &mut Registry, context: &Context) {
+    let Some(ground) = context.ground().filter(|_| context.role() != Role::Server) else {
+        return;
+    };
+    registry.register(
+        "vcc_relay_connections",
+        "Connections of other nodes that are passed on",
+        ConstGauge::new(u64::try_from(ground.relays.open()).unwrap_or(u64::MAX)),
+    );
+    registry.register(
+        "vcc_relay_bytes",
+        "Bytes passed on between other nodes",
+        ConstCounter::new(ground.relays.bytes()),
     );
 }
 

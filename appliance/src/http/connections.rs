@@ -109,6 +109,11 @@ impl Connections {
         }
     }
 
+    /// How many there are at most, once one has come.
+    pub fn limit(&self) -> Option<usize> {
+        Some(self.lock().limit).filter(|limit| *limit > 0)
+    }
+
     /// Tells those that are served or used elsewhere that they are to end.
     pub fn stop(&self) {
         self.stop.send_replace(true);

@@ -88,7 +88,7 @@ impl Admitted {
 }
 
 /// The answer to whoever would send or take one file too many.
-pub(super) fn too_many() -> Problem {
+pub(crate) fn too_many() -> Problem {
     Problem::TOO_MANY_TRANSFERS.with(RETRY_AFTER, AGAIN)
 }
 

@@ -186,7 +186,7 @@ pub(super) async fn open(
     })?;
     opened.map_err(|answer| {
         let kind = match answer.status.as_u16() {
-            401 | 403 | 422 => Kind::Refused,
+            403 | 422 => Kind::Refused,
             _ => Kind::Incomplete,
         };
         Error::new(kind, place(), format!("gives no stream: {}", answer.code()))

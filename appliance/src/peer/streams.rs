@@ -127,3 +127,66 @@ impl Expected {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_is_for_whoever_wants_it_from_its_source_and_for_nobody_else() {
+        let streams = Streams::default();
+        let [transfer, source, other] = [(); 3].map(|()| Uuid::new_v4());
+        let kind = |from| streams.expect(transfer, from).unwrap_err().kind();
+        assert_eq!(kind(source), Kind::Unknown, "nobody wants it yet");
+        let wanted = streams.want(transfer, source);
+        assert_eq!(kind(other), Kind::Unknown, "it is another's");
+        let (mut own, theirs) = duplex(64);
+        let waiting = tokio::spawn(streams.expect(transfer, source).unwrap().wait(Box::new(theirs)));
+        let mut taken = wanted.take().await.unwrap();
+        own.write_all(b"x").await.unwrap();
+        let mut heard = [0];
+        taken.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"x");
+        waiting.await.unwrap();
+        drop(wanted);
+        assert_eq!(kind(source), Kind::Unknown, "nobody wants it any more");
+    }
+
+    #[tokio::test]
+    async fn so_many_wait_and_those_that_go_or_speak_first_are_none() {
+        let streams = Streams::default();
+        let (transfer, source) = (Uuid::new_v4(), Uuid::new_v4());
+        let wanted = streams.want(transfer, source);
+        let come = || {
+            let (own, theirs) = duplex(64);
+            let expected = streams.expect(transfer, source).unwrap();
+            (own, tokio::spawn(expected.wait(Box::new(theirs))))
+        };
+        let mut all: Vec<_> = (0..MOST).map(|_| come()).collect();
+        let refused = streams.expect(transfer, source).unwrap_err();
+        assert_eq!(refused.kind(), Kind::Ceiling);
+        let (gone, first) = all.remove(0);
+        drop(gone);
+        first.await.unwrap();
+        let (mut loud, second) = all.remove(0);
+        loud.write_all(b"x").await.unwrap();
+        second.await.unwrap();
+        let _again = (come(), come());
+        drop(wanted);
+        for (_own, waiting) in all {
+            waiting.await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_a_source_that_never_comes_is_told() {
+        let streams = Streams::default();
+        let wanted = streams.want(Uuid::new_v4(), Uuid::new_v4());
+        let Err(error) = wanted.take().await else {
+            panic!("there is a stream");
+        };
+        assert_eq!(error.kind(), Kind::Unreachable);
+    }
+}

@@ -13,7 +13,7 @@ use crate::enrolment::Link;
 use crate::error::Result;
 use crate::event::Events;
 use crate::node::{News, Nudges, Pace, Seen};
-use crate::peer::{Peering, Streams};
+use crate::peer::{Peering, Relays, Streams};
 use crate::resolver::Resolver;
 use crate::setup::Setup;
 use crate::store::Store;
@@ -49,6 +49,8 @@ pub struct Ground {
     pub peering: Arc<Peering>,
     /// On a node: streams that sources bring.
     pub streams: Streams,
+    /// On a node: what passes through it between others.
+    pub relays: Arc<Relays>,
     /// On a node: what its catalogs keep, and what comes.
     pub intake: Option<Intake>,
     /// The connector's own settings.
@@ -86,6 +88,7 @@ impl Ground {
             link: Link::default(),
             peering: Arc::default(),
             streams: Streams::default(),
+            relays: Arc::default(),
             intake: None,
         })
     }

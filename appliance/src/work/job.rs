@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::audit;
 use crate::error::{Error, Kind as Fault, Result};
+use crate::peer::reach;
 use crate::product::PROGRAM_VERSION;
 use crate::service::Context;
 use crate::task::{Kind, Order, Progress, Stage};
@@ -45,11 +46,12 @@ pub(super) async fn run(
         Some(Kind::Diagnose) => Ok(diagnosis(context)),
         Some(Kind::VerifyAudit) => verify_audit(context, progress).await,
         Some(Kind::Receive) => return receiving::receive(context, details, progress).await,
+        Some(Kind::Reach) => reach::run(context, details, progress).await,
         Some(Kind::Offer) => sending::offer(context, details).await,
         Some(Kind::Browse) => sending::browse(context, details).await,
         Some(Kind::Release) => sending::release(context, details).await,
         Some(Kind::Withdraw) => receiving::withdraw(context, details).await,
-        _ => Err(Error::new(
+        None => Err(Error::new(
             Fault::Unknown,
             "the task",
             format!("version {PROGRAM_VERSION} of the node can't do it"),

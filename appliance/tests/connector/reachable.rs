@@ -150,3 +150,8 @@ pub(crate) fn grant_until(
     })
     .unwrap()
 }
+
+/// The transfer that a grant is for.
+pub(crate) fn transfer_of(grant: &Signed) -> Uuid {
+    grant.read::<Grant>(Purpose::Grant).unwrap().transfer
+}

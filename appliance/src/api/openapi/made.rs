@@ -81,6 +81,8 @@ struct OfServer;
     super::super::enrolment::create,
     super::super::enrolment::read,
     super::super::enrolment::delete,
+    super::super::peer_streams::bring,
+    super::super::peer_streams::relay,
     super::super::catalogs::list,
     super::super::catalogs::create,
     super::super::catalogs::read,
