@@ -38,6 +38,7 @@ mod quotas;
 mod request;
 mod session;
 mod setup;
+mod subscriptions;
 mod support_bundle;
 mod tasks;
 mod tenants;
@@ -183,6 +184,15 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
             .route("/api/v1/transfers/{id}", get(transfers::read))
             .route("/api/v1/transfers/{id}/cancel", post(transfers::cancel))
             .route("/api/v1/transfers/{id}/retry", post(transfers::retry))
+            .route(
+                "/api/v1/subscriptions",
+                get(subscriptions::list).post(subscriptions::create),
+            )
+            .route(
+                "/api/v1/subscriptions/{id}",
+                get(subscriptions::read).delete(subscriptions::delete),
+            )
+            .route("/api/v1/subscriptions/{id}/sync", post(subscriptions::sync))
             .route("/api/v1/events", get(events::follow)),
         Role::Node | Role::Sp => Router::new()
             .route(

@@ -100,6 +100,11 @@ impl Tenant {
     /// # Errors
     /// [`Kind::Changed`], [`Kind::Unknown`] while something belongs to it.
     pub async fn delete(&self, db: &mut Transaction<'_, Sqlite>) -> Result<()> {
+        // What was moved for it is history, and keeps nobody.
+        sqlx::query("DELETE FROM transfers WHERE tenant = $1 AND ended IS NOT NULL")
+            .bind(&self.id)
+            .execute(&mut **db)
+            .await?;
         let deleted = sqlx::query("DELETE FROM tenants WHERE id = $1 AND revision = $2")
             .bind(&self.id)
             .bind(self.revision)

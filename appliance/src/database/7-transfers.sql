@@ -56,13 +56,20 @@ CREATE TABLE floors (
     PRIMARY KEY (node, tenant, catalog, item)
 );
 
--- On the server: catalogs whose items follow those of another node's.
+-- On the server: catalogs whose items follow those of another node's. `due` is when the source is asked next, by `task`, and
+-- `after` where its answer goes on; `forced` is whether what was refused is tried again, by then or by now (`forcing`); `round`
+-- counts the looks.
 CREATE TABLE subscriptions (
     id TEXT PRIMARY KEY,
     tenant TEXT REFERENCES tenants (id),
     source TEXT NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
     destination TEXT NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
     wish TEXT NOT NULL,
+    due BIGINT NOT NULL,
+    forced BIGINT NOT NULL,
+    forcing BIGINT NOT NULL,
+    round BIGINT NOT NULL,
+    after TEXT,
     task TEXT,
     message TEXT NOT NULL,
     looked BIGINT,
@@ -70,6 +77,25 @@ CREATE TABLE subscriptions (
     created BIGINT NOT NULL,
     revision BIGINT NOT NULL
 );
+
+CREATE INDEX subscriptions_by_task ON subscriptions (task);
+CREATE INDEX subscriptions_due ON subscriptions (due);
+
+-- On the server: the items that a subscription has met, the round in which it met them last, and the newest transfer of each.
+-- `untidy` is whether older versions are to go, and `task` what removes at the destination; where that is all, no transfer stands.
+CREATE TABLE followed (
+    subscription TEXT NOT NULL REFERENCES subscriptions (id) ON DELETE CASCADE,
+    item TEXT NOT NULL,
+    label TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    transfer TEXT,
+    round BIGINT NOT NULL,
+    untidy BIGINT NOT NULL,
+    task TEXT,
+    PRIMARY KEY (subscription, item)
+);
+
+CREATE INDEX followed_by_task ON followed (task);
 
 -- On a node: what came, or comes, from others, by the grant in `grant_text`, which is good for this one alone; `outcome` is the
 -- signed receipt.

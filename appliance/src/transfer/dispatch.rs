@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::life::{self, Event, State};
 use super::order::{Found, Tried};
+use super::subscription::Subscription;
 use super::wish::PARALLEL;
 use super::{
     Grant, Outcome, Outreach, Party, Phase, Purpose, Refusal, Route, Row, Signed, Told, Wish, choice, floors,
@@ -42,6 +43,7 @@ pub struct Dispatch<'a> {
     pub(super) news: News<'a>,
     woken: BTreeSet<String>,
     moved: Vec<Row>,
+    changed: Vec<Subscription>,
 }
 
 /// Who orders a transfer, whose, and when it is to begin.
@@ -65,6 +67,7 @@ impl<'a> Dispatch<'a> {
             news,
             woken: BTreeSet::new(),
             moved: Vec::new(),
+            changed: Vec::new(),
         }
     }
 
@@ -79,6 +82,12 @@ impl<'a> Dispatch<'a> {
             ground
                 .events
                 .tell_to("transfer", &row.id, tenant, &data, self.news.now);
+        }
+        for changed in &self.changed {
+            let tenant = changed.tenant.clone();
+            ground
+                .events
+                .tell_to("subscription", &changed.id, tenant, changed, self.news.now);
         }
     }
 
@@ -191,7 +200,7 @@ impl<'a> Dispatch<'a> {
     /// The database fails.
     pub async fn hear(&mut self, db: &mut Transaction<'_, Sqlite>, task: &Task) -> Result<()> {
         let Some(mut row) = Row::of_task(db, &task.id).await? else {
-            return Ok(());
+            return self.hear_of_subscription(db, task).await;
         };
         match task.kind {
             Kind::Offer if row.state == State::Requested && task.state.has_ended() => {
@@ -516,7 +525,11 @@ impl<'a> Dispatch<'a> {
     }
 
     /// Has a task stopped; how far it is then.
-    async fn stop(&mut self, db: &mut Transaction<'_, Sqlite>, task: &str) -> Result<Option<Stage>> {
+    pub(super) async fn stop(
+        &mut self,
+        db: &mut Transaction<'_, Sqlite>,
+        task: &str,
+    ) -> Result<Option<Stage>> {
         let now = self.news.now;
         let Some(task) = Task::find(db, task, now).await? else {
             return Ok(None);
@@ -542,6 +555,18 @@ impl<'a> Dispatch<'a> {
         self.moved.retain(|moved| moved.id != row.id);
         self.moved.push(row.clone());
         Ok(row)
+    }
+
+    /// Writes a subscription down.
+    pub(super) async fn keep_subscription(
+        &mut self,
+        db: &mut Transaction<'_, Sqlite>,
+        mut subscription: Subscription,
+    ) -> Result<Subscription> {
+        subscription.write(db).await?;
+        self.changed.retain(|changed| changed.id != subscription.id);
+        self.changed.push(subscription.clone());
+        Ok(subscription)
     }
 
     async fn has_room(&self, db: &mut Transaction<'_, Sqlite>, node: &str) -> Result<bool> {
@@ -617,7 +642,7 @@ impl Dispatch<'_> {
                 self.keep(db, row).await?;
             }
         }
-        Ok(())
+        self.look_at_subscriptions(db).await
     }
 }
 

@@ -72,6 +72,11 @@ struct Api;
     super::super::transfers::read,
     super::super::transfers::cancel,
     super::super::transfers::retry,
+    super::super::subscriptions::list,
+    super::super::subscriptions::create,
+    super::super::subscriptions::read,
+    super::super::subscriptions::delete,
+    super::super::subscriptions::sync,
     super::super::events::follow,
 ))]
 struct OfServer;
