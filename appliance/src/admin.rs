@@ -29,7 +29,7 @@ pub(crate) use resource::Resource;
 pub(crate) use retry::Retry;
 pub(crate) use secret::{NewPassword, SecretOutput, secret, token};
 pub(crate) use session::{Credential, KnownBy, Session};
-pub(crate) use size::bytes;
+pub(crate) use size::{bytes, number};
 pub(crate) use table::{Table, details, text};
 pub(crate) use target::{Target, endpoint};
 pub(crate) use terminal::{Progress, confirm, may_go_on};

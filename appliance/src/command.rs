@@ -24,10 +24,12 @@ mod service;
 mod setup;
 mod status;
 mod stop;
+mod subscription;
 mod support_bundle;
 mod task;
 mod tenant;
 mod token;
+mod transfer;
 mod trust;
 mod up;
 mod user;
@@ -77,7 +79,7 @@ Exit codes:
   0  done
   1  refused: by the connector, by you when asked, or a connector that is not the one that is known; a task that failed,
      or a version that a node refused
-  2  wrong usage, nobody is logged in, or a file, a connection or the connector failed";
+  2  wrong usage, nobody is logged in, or a file, a connection, a transfer or the connector failed";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -119,6 +121,10 @@ enum Verb {
     Config(config::Verb),
     #[command(subcommand)]
     Task(task::Verb),
+    #[command(subcommand)]
+    Transfer(transfer::Verb),
+    #[command(subcommand)]
+    Subscription(subscription::Verb),
     Events(events::Arguments),
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -191,6 +197,8 @@ impl Cli {
             Verb::Cloud(verb) => ask(&call, verb.run(&call)),
             Verb::Config(verb) => ask(&call, verb.run(&call)),
             Verb::Task(verb) => ask(&call, verb.run(&call)),
+            Verb::Transfer(verb) => ask(&call, verb.run(&call)),
+            Verb::Subscription(verb) => ask(&call, verb.run(&call)),
             Verb::Events(arguments) => ask(&call, arguments.run(&call)),
             Verb::Audit(verb) => ask(&call, verb.run(&call)),
             Verb::SupportBundle(arguments) => ask(&call, arguments.run(&call)),

@@ -12,6 +12,7 @@
 //! | `/reset` | a new password, by a code of the console |
 //! | `/nodes`, `/nodes/{id}` | on a server: approval, configuration and tasks of its nodes |
 //! | `/tasks`, `/tasks/{id}` | on a server |
+//! | `/transfers`, `/transfers/new`, `/transfers/{id}` | on a server: what moves from node to node |
 //! | `/authority`, `/authority/force` | on a server: the key by which its nodes know it, and the next one |
 //! | `/enrolment` | on a node: its server |
 //! | `/catalogs`, `/items/{id}` | on a node: what its catalogs offer, and in which versions |
@@ -37,6 +38,8 @@ mod reset;
 mod setup;
 mod support_bundle;
 mod tasks;
+mod transfer;
+mod transfers;
 mod trust;
 mod visitor;
 
@@ -134,7 +137,12 @@ fn of_role(role: Role) -> Router<Arc<Pages>> {
             )
             .route("/tasks", get(tasks::list))
             .route("/tasks/{id}", get(tasks::page))
-            .route("/tasks/{id}/cancel", post(tasks::cancel)),
+            .route("/tasks/{id}/cancel", post(tasks::cancel))
+            .route("/transfers", get(transfers::list))
+            .route("/transfers/new", get(transfers::form).post(transfers::order))
+            .route("/transfers/{id}", get(transfer::page))
+            .route("/transfers/{id}/cancel", post(transfer::cancel))
+            .route("/transfers/{id}/retry", post(transfer::retry)),
         Role::Node | Role::Sp => Router::new()
             .route("/enrolment", get(enrolment::page).post(enrolment::send))
             .route("/enrolment/leave", post(enrolment::leave))

@@ -27,6 +27,12 @@ pub(crate) enum Failure {
         state: String,
         message: String,
     },
+    /// A transfer was followed to its end, and is neither published nor refused.
+    Unmoved {
+        transfer: String,
+        state: String,
+        message: String,
+    },
     /// A version was brought, and is refused.
     Unpublished(String),
     /// Somebody stopped it.
@@ -166,7 +172,7 @@ impl Failure {
             Self::Problem(problem) => problem.is_refusal(),
             Self::Refused(_) | Self::Unfinished { .. } | Self::Unpublished(_) | Self::Rejected(..) => true,
             Self::Pending { is_reached, .. } => *is_reached,
-            Self::Usage(_) | Self::Interrupted(_) => false,
+            Self::Usage(_) | Self::Interrupted(_) | Self::Unmoved { .. } => false,
             Self::Failed(error) => error.kind() == Kind::Stranger,
         }
     }
@@ -179,6 +185,7 @@ impl Failure {
             },
             Self::Refused(_) => "refused",
             Self::Unfinished { .. } => "task-not-done",
+            Self::Unmoved { .. } => "transfer-not-done",
             Self::Unpublished(_) => "version-rejected",
             Self::Interrupted(_) => "interrupted",
             Self::Pending { is_reached: true, .. } => "pending",
@@ -197,6 +204,9 @@ impl Failure {
             | Self::Usage(trouble)
             | Self::Interrupted(trouble)
             | Self::Pending { trouble, .. } => Some(trouble.hint.clone()),
+            Self::Unmoved { transfer, .. } => Some(format!(
+                "vcc transfer why {transfer} tells more; vcc transfer retry {transfer} tries again"
+            )),
             Self::Unfinished { .. } | Self::Unpublished(_) => None,
             Self::Rejected(_, hint) => Some((*hint).to_owned()),
             Self::Failed(error) => hint(error.kind()).map(str::to_owned),
@@ -207,8 +217,12 @@ impl Failure {
     pub(crate) fn tell(&self, json: bool) -> ExitCode {
         let (message, code) = (printable(&self.to_string()), printable(self.code()));
         let hint = self.hint();
-        // The task or the version itself was the result, and says how it ended.
-        if json && !matches!(self, Self::Unfinished { .. } | Self::Unpublished(_)) {
+        // The task, the transfer or the version itself was the result, and says how it ended.
+        let is_told = matches!(
+            self,
+            Self::Unfinished { .. } | Self::Unmoved { .. } | Self::Unpublished(_)
+        );
+        if json && !is_told {
             let mut told = json!({ "message": message, "code": code, "refused": self.is_refusal() });
             if let Some(hint) = hint {
                 told["hint"] = hint.into();
@@ -302,6 +316,11 @@ impl fmt::Display for Failure {
             | Self::Pending { trouble, .. } => write!(f, "{}: {}", trouble.place, trouble.reason),
             Self::Unpublished(version) => write!(f, "{version}: is refused, for what is told above"),
             Self::Unfinished { task, state, message } => write!(f, "task {task}: is {state}: {message}"),
+            Self::Unmoved {
+                transfer,
+                state,
+                message,
+            } => write!(f, "transfer {transfer}: is {state}: {message}"),
             Self::Rejected(error, _) | Self::Failed(error) => error.chain().fmt(f),
         }
     }

@@ -63,8 +63,14 @@ impl Meter {
 
     /// So many bytes more.
     pub(crate) fn add(&self, bytes: usize) {
+        let done = self.count().done.saturating_add(bytes as u64);
+        self.set(done);
+    }
+
+    /// So many bytes in all.
+    pub(crate) fn set(&self, done: u64) {
         let mut count = self.count();
-        count.done = count.done.saturating_add(bytes as u64);
+        count.done = done;
         let now = Instant::now();
         if !count.is_due(now) {
             return;

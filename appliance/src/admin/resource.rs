@@ -60,6 +60,20 @@ impl Resource {
         page: 20,
     };
 
+    /// A transfer may have its receipt with it.
+    pub(crate) const TRANSFER: Self = Self {
+        noun: "transfer",
+        verb: "vcc transfer list",
+        path: "/api/v1/transfers",
+        page: 40,
+    };
+    pub(crate) const SUBSCRIPTION: Self = Self {
+        noun: "subscription",
+        verb: "vcc subscription list",
+        path: "/api/v1/subscriptions",
+        page: PAGE,
+    };
+
     pub(crate) const CATALOG: Self = Self {
         noun: "catalog",
         verb: "vcc catalog list",

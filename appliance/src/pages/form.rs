@@ -12,6 +12,7 @@ use super::visitor::is_ours;
 use super::{Pages, layout};
 
 /// The fields of a form that one of our own pages sent.
+#[derive(Default)]
 pub(super) struct Form(BTreeMap<String, String>);
 
 impl FromRequest<Arc<Pages>> for Form {

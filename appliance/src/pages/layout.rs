@@ -104,6 +104,11 @@ fn navigation(visitor: &Visitor, title: &str) -> Markup {
         ("/nodes", "Nodes", is_server && visitor.may(Right::ReadNodes)),
         ("/tasks", "Tasks", is_server && visitor.may(Right::ReadTasks)),
         (
+            "/transfers",
+            "Transfers",
+            is_server && visitor.may(Right::ReadTransfers),
+        ),
+        (
             "/enrolment",
             "Server",
             !is_server && visitor.may(Right::ReadNodes),
@@ -167,7 +172,7 @@ pub(super) fn badge(word: &str) -> Markup {
     let colour = match word {
         "LIVE" | "ACTIVE" | "IN_SYNC" | "DONE" | "PUBLISHED" | "pass" | "done" => "good",
         "STALE" | "PENDING" | "QUEUED" | "RUNNING" | "DRIFTED" | "RECEIVING" | "VERIFYING" | "tolerated"
-        | "warn" => "wait",
+        | "warn" | "SCHEDULED" | "REQUESTED" | "OFFERED" | "GRANTED" | "VERIFIED" | "IMPORTED" => "wait",
         _ => "bad",
     };
     let text = word.replace('_', " ");

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::admin::{Connector, Result, bytes, whose};
+use crate::admin::{Connector, Result, bytes, number, whose};
 use crate::command::Call;
 
 /// Show how much room a tenant may take, and takes; or set it, as the provider
@@ -24,26 +24,10 @@ pub(in crate::command) struct Quota {
 struct Limit(Option<u64>);
 
 fn limit(text: &str) -> Result<Limit, &'static str> {
-    const SHAPE: &str = "a quota is a number of bytes, also with KiB, MiB, GiB or TiB, or 'none'";
-    if text == "none" {
-        return Ok(Limit(None));
+    match text {
+        "none" => Ok(Limit(None)),
+        text => number(text).map(|all| Limit(Some(all))),
     }
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let shift = match unit {
-        "" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        _ => return Err(SHAPE),
-    };
-    let number: u64 = number.parse().map_err(|_| SHAPE)?;
-    let all = number
-        .checked_mul(1 << shift)
-        .filter(|all| i64::try_from(*all).is_ok());
-    all.map(|all| Limit(Some(all)))
-        .ok_or("that is more than there can be")
 }
 
 impl Quota {
