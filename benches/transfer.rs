@@ -93,7 +93,9 @@ fn processor(process: &Child) -> f64 {
 /// Removes what a node has of an item, so that nothing of it is there for the next one.
 fn forget(node: &Node, item: &str) {
     let items = node.connector.get(&format!("/api/v1/items?q={item}"));
-    let Some(item) = items.as_array().unwrap().first() else { return };
+    let Some(item) = items.as_array().unwrap().first() else {
+        return;
+    };
     let path = format!("/api/v1/items/{}/versions", item["id"].as_str().unwrap());
     for version in node.connector.get(&path).as_array().unwrap() {
         let tag = format!("If-Match: \"{}\"", version["revision"]);
@@ -176,9 +178,21 @@ fn beside_curl(clouds: &Clouds, folder: &Path, mib: usize, times: usize) {
     let (own, curl) = (measure::median(&ours), measure::median(&theirs));
     let mib = f64::from(u32::try_from(mib).unwrap());
     println!("one file of {mib} MiB over loopback TLS 1.3, medians of {times}");
-    println!("  curl from nginx, unverified   {:7.0} MiB/s   {:.2} s of a core per GiB", mib / curl.wall, curl.cpu * 1024.0 / mib);
-    println!("  a transfer, verified          {:7.0} MiB/s   {:.2} s of a core per GiB", mib / own.wall, own.cpu * 1024.0 / mib);
-    println!("  ratios                        {:7.2} (at least 0.9)   {:.2} (at most 1.25)\n", curl.wall / own.wall, own.cpu / curl.cpu);
+    println!(
+        "  curl from nginx, unverified   {:7.0} MiB/s   {:.2} s of a core per GiB",
+        mib / curl.wall,
+        curl.cpu * 1024.0 / mib
+    );
+    println!(
+        "  a transfer, verified          {:7.0} MiB/s   {:.2} s of a core per GiB",
+        mib / own.wall,
+        own.cpu * 1024.0 / mib
+    );
+    println!(
+        "  ratios                        {:7.2} (at least 0.9)   {:.2} (at most 1.25)\n",
+        curl.wall / own.wall,
+        own.cpu / curl.cpu
+    );
 }
 
 /// A way that takes long and is narrow for each connection.
@@ -198,7 +212,9 @@ impl Distant {
                 if stopped.load(Ordering::Relaxed) {
                     break;
                 }
-                let (Ok(near), Ok(far)) = (stream, TcpStream::connect(target)) else { continue };
+                let (Ok(near), Ok(far)) = (stream, TcpStream::connect(target)) else {
+                    continue;
+                };
                 pass(near.try_clone().unwrap(), far.try_clone().unwrap());
                 pass(far, near);
             }
@@ -231,7 +247,8 @@ fn pass(mut from: TcpStream, mut to: TcpStream) {
         for (due, piece) in pieces {
             let at = due.max(free);
             thread::sleep(at.saturating_duration_since(Instant::now()));
-            free = at + Duration::from_secs(1) * u32::try_from(piece.len()).unwrap() / u32::try_from(CAP).unwrap();
+            free = at
+                + Duration::from_secs(1) * u32::try_from(piece.len()).unwrap() / u32::try_from(CAP).unwrap();
             if to.write_all(&piece).is_err() {
                 break;
             }
@@ -248,7 +265,10 @@ fn from_afar(clouds: &Clouds, folder: &Path, mib: usize) {
     noise(11, mib, &disk);
     assert_eq!(north.bring("far", "file", "1", &[&disk])["state"], "PUBLISHED");
     north.wait_for_indexes(2);
-    println!("one file of {mib} MiB through a proxy that adds 100 ms and lets {} MiB/s through a connection", CAP >> 20);
+    println!(
+        "one file of {mib} MiB through a proxy that adds 100 ms and lets {} MiB/s through a connection",
+        CAP >> 20
+    );
     let mut one = 0.0;
     for parallel in [1, 4, 8] {
         forget(south, "far");
@@ -260,7 +280,10 @@ fn from_afar(clouds: &Clouds, folder: &Path, mib: usize) {
             one = cost.wall;
         }
         let rate = f64::from(u32::try_from(mib).unwrap()) / cost.wall;
-        println!("  {parallel} connections   {rate:6.1} MiB/s   {:.2} times one", one / cost.wall);
+        println!(
+            "  {parallel} connections   {rate:6.1} MiB/s   {:.2} times one",
+            one / cost.wall
+        );
     }
     println!();
     endpoint(clouds, north, None);
@@ -292,12 +315,40 @@ fn builds(folder: &Path, mib: usize) -> [PathBuf; 2] {
     let (old, new) = (folder.join("old.raw"), folder.join("new.raw"));
     let files = folder.join("files");
     std::fs::create_dir_all(&files).unwrap();
-    success(Command::new("bash").args(["-c", "cp -a /usr/bin /usr/lib/x86_64-linux-gnu \"$1\" 2>/dev/null; du -sm \"$1\"", "bash"]).arg(&files));
+    success(
+        Command::new("bash")
+            .args([
+                "-c",
+                "cp -a /usr/bin /usr/lib/x86_64-linux-gnu \"$1\" 2>/dev/null; du -sm \"$1\"",
+                "bash",
+            ])
+            .arg(&files),
+    );
     // As much of it as has room.
     let script = "cd \"$1\"; while [ $(du -sm . | cut -f1) -gt $(( $2 * 8 / 10 )) ]; do find . -type f -size +64k | sort | awk 'NR % 4 == 0' | xargs -d '\\n' rm -f; done";
-    success(Command::new("bash").args(["-c", script, "bash"]).arg(&files).arg(mib.to_string()));
+    success(
+        Command::new("bash")
+            .args(["-c", script, "bash"])
+            .arg(&files)
+            .arg(mib.to_string()),
+    );
     let size = format!("{mib}M");
-    success(Command::new("mke2fs").args(["-q", "-t", "ext4", "-E", "hash_seed=7f8e2f4c-3b5d-4c2e-9a6f-1d2c3b4a5f60", "-U", "7f8e2f4c-3b5d-4c2e-9a6f-1d2c3b4a5f61", "-d"]).arg(&files).arg(&old).arg(&size));
+    success(
+        Command::new("mke2fs")
+            .args([
+                "-q",
+                "-t",
+                "ext4",
+                "-E",
+                "hash_seed=7f8e2f4c-3b5d-4c2e-9a6f-1d2c3b4a5f60",
+                "-U",
+                "7f8e2f4c-3b5d-4c2e-9a6f-1d2c3b4a5f61",
+                "-d",
+            ])
+            .arg(&files)
+            .arg(&old)
+            .arg(&size),
+    );
     std::fs::remove_dir_all(&files).unwrap();
     // Twenty changes of 100 KiB, and 4 KiB that come in between.
     let mut bytes = std::fs::read(&old).unwrap();
@@ -323,7 +374,12 @@ fn what_is_new(clouds: &Clouds, folder: &Path, mib: usize) {
     let copy = folder.join("copy.raw");
     std::fs::copy(&old, &copy).unwrap();
     let script = "rsync --no-whole-file --inplace --stats \"$1\" \"$2\"";
-    let told = success(Command::new("bash").args(["-c", script, "bash"]).arg(&new).arg(&copy));
+    let told = success(
+        Command::new("bash")
+            .args(["-c", script, "bash"])
+            .arg(&new)
+            .arg(&copy),
+    );
     let bytes = |name: &str| {
         let line = told.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().replace(',', "").parse::<f64>().unwrap()
@@ -336,7 +392,12 @@ fn what_is_new(clouds: &Clouds, folder: &Path, mib: usize) {
         if !kind.is_empty() {
             for file in &mut files {
                 let to = file.with_extension("vmdk");
-                success(e2e::artefacts::ova().args(["disk", "convert"]).arg(&*file).arg(&to));
+                success(
+                    e2e::artefacts::ova()
+                        .args(["disk", "convert"])
+                        .arg(&*file)
+                        .arg(&to),
+                );
                 *file = to;
             }
         }
@@ -344,27 +405,39 @@ fn what_is_new(clouds: &Clouds, folder: &Path, mib: usize) {
         for (version, file) in (1..).zip(&files) {
             let named = folder.join(format!("{item}.disk"));
             std::fs::rename(file, &named).unwrap();
-            assert_eq!(north.bring(item, "file", &version.to_string(), &[&named])["state"], "PUBLISHED");
+            assert_eq!(
+                north.bring(item, "file", &version.to_string(), &[&named])["state"],
+                "PUBLISHED"
+            );
             std::fs::rename(&named, file).unwrap();
             let (_, end) = moved(clouds, &wish(item));
             wire = end["wire"].as_f64().unwrap();
             south.wait_for_indexes(count(&south.state.join("blobs/provider")));
         }
-        println!("  a transfer, {item:<15} {:8.0} KiB   {:.2} of rsync's (at most 1.3)", wire / 1024.0, wire / rsync);
+        println!(
+            "  a transfer, {item:<15} {:8.0} KiB   {:.2} of rsync's (at most 1.3)",
+            wire / 1024.0,
+            wire / rsync
+        );
     }
     println!();
 }
 
 fn count(folder: &Path) -> usize {
     let shards = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    shards.map(|shard| std::fs::read_dir(shard.path()).unwrap().count()).sum()
+    shards
+        .map(|shard| std::fs::read_dir(shard.path()).unwrap().count())
+        .sum()
 }
 
 fn beside_clients(clouds: &Clouds, folder: &Path, mib: usize) {
     let south = &clouds.nodes[1];
     let disk = folder.join("beside.bin");
     noise(17, mib, &disk);
-    assert_eq!(clouds.nodes[0].bring("beside", "file", "1", &[&disk])["state"], "PUBLISHED");
+    assert_eq!(
+        clouds.nodes[0].bring("beside", "file", "1", &[&disk])["state"],
+        "PUBLISHED"
+    );
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
@@ -385,14 +458,28 @@ fn beside_clients(clouds: &Clouds, folder: &Path, mib: usize) {
     thread::sleep(Duration::from_secs(2));
     let (cost, _) = moved(clouds, &wish("beside"));
     stop.store(true, Ordering::Relaxed);
-    let times: Vec<_> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+    let times: Vec<_> = clients
+        .into_iter()
+        .flat_map(|client| client.join().unwrap())
+        .collect();
     let mut taken: Vec<_> = times.iter().map(|(time, _)| *time).collect();
     taken.sort_by(f64::total_cmp);
     let failed = times.iter().filter(|(_, is_fine)| !is_fine).count();
     let status = std::fs::read_to_string(format!("/proc/{}/status", south.connector.process.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     let peak: f64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     println!("a transfer of {mib} MiB beside {CLIENTS} clients that each ask once a second");
-    println!("  {:.1} s; {} answers, {failed} failed; median {:.0} ms with curl's start", cost.wall, times.len(), taken[taken.len() / 2] * 1000.0);
-    println!("  the node's peak of resident memory so far: {:.1} MiB (at most 64)", peak / 1024.0);
+    println!(
+        "  {:.1} s; {} answers, {failed} failed; median {:.0} ms with curl's start",
+        cost.wall,
+        times.len(),
+        taken[taken.len() / 2] * 1000.0
+    );
+    println!(
+        "  the node's peak of resident memory so far: {:.1} MiB (at most 64)",
+        peak / 1024.0
+    );
 }

@@ -32,7 +32,9 @@ impl Clouds {
     /// One with a node in each of these clouds, whose states are in a folder.
     pub fn start(folder: &Path, names: &[&str]) -> Self {
         let server = Connector::start("server", &folder.join("server")).set_up(None);
-        let nodes = names.iter().map(|name| Node::enrol(&server, &folder.join(name), name));
+        let nodes = names
+            .iter()
+            .map(|name| Node::enrol(&server, &folder.join(name), name));
         let nodes: Vec<_> = nodes.collect();
         let clouds = Self { server, nodes };
         for node in &clouds.nodes {
@@ -71,7 +73,9 @@ impl Clouds {
 
 impl Node {
     fn enrol(server: &Connector, state: &Path, name: &str) -> Self {
-        let code = server.post("/api/v1/enrolment-codes", &json!({ "minutes": 60 })).json();
+        let code = server
+            .post("/api/v1/enrolment-codes", &json!({ "minutes": 60 }))
+            .json();
         let enrolment = json!({
             "server": server.address.to_string(), "code": code["code"], "cloud": name, "name": name,
         });
