@@ -25,7 +25,7 @@ PACKAGE := out/vcc-node.ova
 .PHONY: help demo test check fuzz bench-inputs e2e package deb dependencies lint deny unit commands openapi reproducible bench clean
 
 help:
-	@echo "make demo    build, sign, verify and boot an appliance, and talk to it"
+	@echo "make demo    build, sign, verify and boot an appliance, talk to it, and move it between two clouds"
 	@echo "make test    every test (installs what it needs)"
 	@echo "make check   format, lints and unit tests"
 	@echo "make deb     a Debian package of vcc: services, command line, manual"
@@ -59,7 +59,7 @@ deb: dependencies
 	@CARGO=$(CARGO) scripts/deb.sh $(VCC)
 
 demo: package
-	@scripts/demo.sh $(OVA) $(PACKAGE) $(KEYS)
+	@scripts/demo.sh $(OVA) $(PACKAGE) $(KEYS) out/vcc
 
 lint:
 	$(CARGO) fmt --all --check

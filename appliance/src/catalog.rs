@@ -35,7 +35,7 @@ pub use intake::{Coming, Intake};
 pub use item::{Item, ItemChange, Labels, Search, Sort};
 pub use keeper::{keep, remove};
 pub use label::Label;
-pub use memory::{Downgrade, Remembered, Seen};
+pub use memory::{Downgrade, Past, Remembered, Seen};
 pub use quota::{Quota, Usage};
 pub use version::{NewVersion, State, Version, digest_of_files};
 

@@ -27,6 +27,7 @@ mod withdraw;
 mod worker;
 
 pub use arrival::Arrival;
+pub(crate) use arrival::refuse_grants_before;
 pub(crate) use run::{cancel, receive};
 pub use wish::Wish;
 pub(crate) use withdraw::withdraw;

@@ -127,3 +127,55 @@ fn a_signed_package_moves_and_the_next_version_moves_as_what_is_new_of_it() {
         .collect();
     assert!(actions.contains(&json!("downgrade.allow")), "{actions:?}");
 }
+
+#[test]
+fn a_node_whose_state_is_restored_takes_no_older_version_and_no_grant_of_before() {
+    let mut clouds = Clouds::start(&["north", "south"]);
+    let folder = tempfile::tempdir().unwrap();
+    let bring = |clouds: &Clouds, version: &str| {
+        let path = folder.path().join("tool.bin");
+        std::fs::write(
+            &path,
+            noise(version.len() as u64 + version.as_bytes()[0] as u64, 100_000),
+        )
+        .unwrap();
+        clouds.nodes[0].push("tool", version, &path, &["--kind", "file"]);
+    };
+    bring(&clouds, "1.0");
+    clouds.moves(&Clouds::wish("tool"), "PUBLISHED");
+    let backup = folder.path().join("south.backup");
+    let saved = clouds.nodes[1]
+        .person
+        .command(&["backup", backup.to_str().unwrap(), "--state"])
+        .arg(clouds.nodes[1].service.state.path())
+        .output()
+        .unwrap();
+    assert!(
+        saved.status.success(),
+        "{}",
+        String::from_utf8_lossy(&saved.stderr)
+    );
+    bring(&clouds, "2.0");
+    clouds.moves(&Clouds::wish("tool"), "PUBLISHED");
+
+    clouds.nodes[1].service.kill();
+    let restored = clouds.nodes[1]
+        .person
+        .command(&["restore", backup.to_str().unwrap(), "--replace", "--state"])
+        .arg(clouds.nodes[1].service.state.path())
+        .output()
+        .unwrap();
+    assert!(
+        restored.status.success(),
+        "{}",
+        String::from_utf8_lossy(&restored.stderr)
+    );
+    clouds.nodes[1].service.start_again("node");
+    assert_eq!(clouds.nodes[1].published("tool"), ["1.0"], "as it was");
+    bring(&clouds, "1.5");
+    let mut old = Clouds::wish("tool");
+    old["version"] = json!("1.5");
+    let refused = clouds.moves(&old, "REJECTED");
+    assert_eq!(refused["refusal"]["rule"], "rollback.version", "{refused}");
+    clouds.moves(&Clouds::wish("tool"), "PUBLISHED");
+}

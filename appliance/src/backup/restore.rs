@@ -9,12 +9,14 @@ use super::takeover::{self, NEW, STAGING};
 use super::{archive, owner};
 use crate::audit::{self, Deed};
 use crate::authority::Keys;
+use crate::catalog;
 use crate::clock::Moment;
 use crate::database::Database;
 use crate::error::{Error, Kind, Result};
 use crate::file;
 use crate::identity::Identity;
 use crate::node;
+use crate::receiving;
 use crate::store::Store;
 
 /// What was restored.
@@ -44,7 +46,7 @@ pub async fn restore(state: &Path, backup: &Path, replace: bool, now: Moment) ->
         return Err(Error::new(Kind::Taken, place, "there is a state already"));
     }
     let staging = root.join(STAGING);
-    let read = take(backup, &staging, now).await;
+    let read = take(backup, &staging, root, now).await;
     let done = match read {
         Ok(manifest) => takeover::commit(root).map(|replaced| Restored { manifest, replaced }),
         Err(error) => Err(error),
@@ -55,7 +57,7 @@ pub async fn restore(state: &Path, backup: &Path, replace: bool, now: Moment) ->
 }
 
 /// Reads and checks.
-async fn take(backup: &Path, staging: &Path, now: Moment) -> Result<Manifest> {
+async fn take(backup: &Path, staging: &Path, root: &Path, now: Moment) -> Result<Manifest> {
     let new = staging.join(NEW);
     for directory in [staging, &new] {
         DirBuilder::new()
@@ -69,20 +71,41 @@ async fn take(backup: &Path, staging: &Path, now: Moment) -> Result<Manifest> {
         return Err(Error::new(Kind::Malformed, manifest::NAME, reason));
     }
     Database::verify(&new.join(DATABASE)).await?;
-    note(&new, &manifest, now).await?;
+    let before = memory_of(root, &manifest).await;
+    note(&new, &manifest, before, now).await?;
     file::replace_durably(&new, manifest::NAME, &manifest.bytes()?)?;
     file::sync_directory(staging)?;
     Ok(manifest)
 }
 
+/// What the state that is replaced remembers of the past, if it is of the same instance and can be read.
+async fn memory_of(root: &Path, manifest: &Manifest) -> Option<catalog::Past> {
+    let own = Identity::load_from(root).ok()?;
+    if own.instance_id() != manifest.instance || !root.join(DATABASE).exists() {
+        return None;
+    }
+    let database = Database::open(root).await.ok()?;
+    let past = match database.begin().await {
+        Ok(mut db) => catalog::Past::read(&mut db).await.ok(),
+        Err(_) => None,
+    };
+    database.close().await;
+    past
+}
+
 /// Writes down in the new state that it is a restored one: a server's nodes may have gone on meanwhile.
-async fn note(new: &Path, manifest: &Manifest, now: Moment) -> Result<()> {
+async fn note(new: &Path, manifest: &Manifest, before: Option<catalog::Past>, now: Moment) -> Result<()> {
     let database = Database::open(new).await?;
     let mut db = database.begin().await?;
     if Keys::are_there(&mut db).await? {
         // Damaged ones are found before anything changes.
         Keys::read(&mut db).await?;
         node::expect_ahead(&mut db, now).await?;
+    }
+    // A node that knows less than it did takes no grant that it may have used, and nothing that it had newer.
+    receiving::refuse_grants_before(&mut db, now).await?;
+    if let Some(before) = before {
+        before.carry_over(&mut db).await?;
     }
     let deed = Deed {
         actor: "vcc restore",

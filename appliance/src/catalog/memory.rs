@@ -304,6 +304,46 @@ impl Remembered {
     }
 }
 
+/// All that a node remembers of what was published on it, to be remembered by another state of it.
+#[derive(Debug, Default)]
+pub struct Past(Vec<[String; 6]>);
+
+impl Past {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn read(db: &mut Transaction<'_, Sqlite>) -> Result<Self> {
+        let statement = "SELECT tenant, catalog, item, label, release, digest FROM heights";
+        let rows = sqlx::query(statement).fetch_all(&mut **db).await?;
+        let names = ["tenant", "catalog", "item", "label", "release", "digest"];
+        Ok(Self(
+            rows.iter().map(|row| names.map(|name| row.get(name))).collect(),
+        ))
+    }
+
+    /// Adds it to what another state remembers.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn carry_over(self, db: &mut Transaction<'_, Sqlite>) -> Result<()> {
+        for [tenant, catalog, item, label, release, digest] in self.0 {
+            let statement = "INSERT INTO heights (tenant, catalog, item, label, release, digest, at) \
+                             VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (tenant, catalog, item, digest) DO NOTHING";
+            sqlx::query(statement)
+                .bind(tenant)
+                .bind(catalog)
+                .bind(item)
+                .bind(label)
+                .bind(release)
+                .bind(digest)
+                .execute(&mut **db)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -415,6 +455,36 @@ mod tests {
         }
         let refused = web
             .refuses(&mut db, &seen("9998", None, "other"), None)
+            .await
+            .unwrap();
+        assert_eq!(
+            refused.map(|refused| refused.rule).as_deref(),
+            Some("rollback.version")
+        );
+    }
+
+    #[tokio::test]
+    async fn what_one_state_remembers_another_is_told() {
+        let (old, new) = (
+            Database::in_memory().await.unwrap(),
+            Database::in_memory().await.unwrap(),
+        );
+        let (mut old, mut new) = (old.begin().await.unwrap(), new.begin().await.unwrap());
+        let web = item("web");
+        web.note(&mut old, &seen("2.0", Some("2.0"), "2.0"), NOW)
+            .await
+            .unwrap();
+        web.note(&mut new, &seen("1.0", Some("1.0"), "1.0"), NOW)
+            .await
+            .unwrap();
+        Past::read(&mut old)
+            .await
+            .unwrap()
+            .carry_over(&mut new)
+            .await
+            .unwrap();
+        let refused = web
+            .refuses(&mut new, &seen("1.5", None, "other"), None)
             .await
             .unwrap();
         assert_eq!(

@@ -5,9 +5,11 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 use uuid::Uuid;
 
+use super::fault::Fault;
 use crate::audit::{self, Deed};
 use crate::catalog::{Label, Version};
 use crate::clock::Moment;
+use crate::database;
 use crate::digest::Digest;
 use crate::enrolment;
 use crate::error::{Error, Kind, Result};
@@ -281,6 +283,32 @@ impl Arrival {
     pub fn refusal(&self) -> Option<Refusal> {
         let receipt: Receipt = self.receipt.as_ref()?.read(Purpose::Receipt).ok()?;
         receipt.refusal
+    }
+}
+
+/// Which grants are too old for this state, as a moment.
+const SINCE: &str = "grants-since";
+
+/// Takes no grants from now on that were signed before: this state doesn't know what became of them.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn refuse_grants_before(db: &mut Transaction<'_, Sqlite>, now: Moment) -> Result<()> {
+    database::set(db, SINCE, &now.0.to_string()).await
+}
+
+/// Sees that a grant was signed after the node's state was restored.
+pub(super) async fn is_of_this_state(db: &mut Transaction<'_, Sqlite>, grant: &Grant) -> Result<(), Fault> {
+    let since = database::setting(db, SINCE).await?;
+    let since = since.and_then(|text| text.parse().ok()).map(Moment);
+    match since.filter(|since| grant.issued < *since) {
+        Some(since) => {
+            let reason = format!(
+                "the grant was signed before the node's state was restored, on {since}: order it again"
+            );
+            Err(Refusal::new("grant.before-restore", reason).into())
+        }
+        None => Ok(()),
     }
 }
 

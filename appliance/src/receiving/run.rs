@@ -216,6 +216,9 @@ async fn transfer(
     }
     standing.total(grant.bytes);
     let mut db = ground.database.begin().await?;
+    if Arrival::find(&mut db, grant.transfer).await?.is_none() {
+        super::arrival::is_of_this_state(&mut db, &grant).await?;
+    }
     let tenant = version::tenant(&mut db, &grant).await?;
     let arrival = Arrival::begin(&mut db, &wish.grant, &grant, tenant.clone(), now).await;
     let arrival = arrival.map_err(|error| match error.kind() {

@@ -61,6 +61,11 @@ impl Service {
     /// The same, and starts it again with what it left.
     pub(crate) fn kill_and_start(&mut self, role: &str) {
         self.kill();
+        self.start_again(role);
+    }
+
+    /// Starts it again after it was killed, with what it left, or what was put there.
+    pub(crate) fn start_again(&mut self, role: &str) {
         let child = spawn(role, &self.address, self.state.path(), None);
         self.listens(child);
     }
