@@ -22,7 +22,7 @@ RUNTIME_CFLAGS := -fno-asynchronous-unwind-tables
 KEYS := out/keys
 PACKAGE := out/vcc-node.ova
 
-.PHONY: help demo test check fuzz bench-inputs e2e package deb dependencies lint deny unit commands openapi reproducible bench clean
+.PHONY: help demo test check soak fuzz bench-inputs e2e package deb dependencies lint deny unit commands openapi reproducible bench clean
 
 help:
 	@echo "make demo    build, sign, verify and boot an appliance, talk to it, and move it between two clouds"
@@ -31,6 +31,7 @@ help:
 	@echo "make deb     a Debian package of vcc: services, command line, manual"
 	@echo "make openapi the API's description anew, from the code"
 	@echo "make fuzz    every reader against made-up input, FUZZ_SECONDS (60) each"
+	@echo "make soak    transfers under 200 kills and 50 power cuts"
 	@echo "make bench   sizes and speeds, beside their peers; bench-NAME for one of benches/"
 
 dependencies:
@@ -90,6 +91,10 @@ reproducible: dependencies
 	@scripts/reproducible.sh
 
 test: dependencies lint unit deny e2e reproducible
+
+# `make test` kills and cuts the power 25 times; this does it 250 times, for an hour or so.
+soak: dependencies
+	KILLS=200 $(CARGO) test --locked -p appliance --test kills -- --nocapture
 
 bench-inputs: dependencies
 	@scripts/bench-disks.sh out/bench
