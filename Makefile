@@ -22,7 +22,7 @@ RUNTIME_CFLAGS := -fno-asynchronous-unwind-tables
 KEYS := out/keys
 PACKAGE := out/vcc-node.ova
 
-.PHONY: help demo test check soak fuzz bench-inputs e2e package deb dependencies lint deny unit commands openapi reproducible bench clean
+.PHONY: help demo test check soak fuzz bench-inputs bench-peers e2e package deb dependencies lint deny unit commands openapi reproducible bench clean
 
 help:
 	@echo "make demo    build, sign, verify and boot an appliance, talk to it, and move it between two clouds"
@@ -104,6 +104,9 @@ bench: package bench-inputs
 
 # One of benches/. Most need the command alone.
 bench-appliance bench-nodes: package
+bench-transfer: commands bench-peers
+bench-peers:
+	@command -v nginx rsync >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends nginx-light rsync >/dev/null
 bench-disks bench-deploy: package bench-inputs
 bench-%: dependencies
 	@$(CARGO) build --locked -q --release -p packer

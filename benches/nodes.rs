@@ -123,6 +123,8 @@ async fn live(mut client: Client) {
         version: "0".to_owned(),
         configuration: Report::default(),
         authorities: Vec::new(),
+        endpoint: None,
+        port: None,
         wait: 0,
     };
     for number in 0_u64.. {

@@ -118,9 +118,9 @@ impl Nginx {
     /// Serves a folder over TLS 1.3 with a node's certificate, which is of the same sort as those that nodes show each other.
     fn start(folder: &Path, node: &Node) -> Self {
         let port = e2e::web::free_port();
-        let at = std::path::absolute(folder).unwrap();
-        let identity = std::path::absolute(node.state.join("identity")).unwrap();
-        let text = format!(
+        let text = |path: &Path| std::path::absolute(path).unwrap().display().to_string();
+        let (at, identity) = (text(folder), text(&node.state.join("identity")));
+        let settings = format!(
             "daemon off; pid {at}/nginx.pid; error_log stderr; worker_processes 1; user root;
              events {{ worker_connections 64; }}
              http {{ access_log off; sendfile on; client_body_temp_path {at}/t1; proxy_temp_path {at}/t2; fastcgi_temp_path {at}/t3;
@@ -129,7 +129,7 @@ impl Nginx {
                  ssl_certificate_key {identity}/key.pem; root {at}; }} }}"
         );
         let configuration = folder.join("nginx.conf");
-        std::fs::write(&configuration, text).unwrap();
+        std::fs::write(&configuration, settings).unwrap();
         let child = Command::new("nginx")
             .arg("-c")
             .arg(std::path::absolute(configuration).unwrap())
