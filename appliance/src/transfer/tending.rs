@@ -62,3 +62,51 @@ async fn forget(db: &mut Transaction<'_, Sqlite>, kept: i64) -> Result<()> {
     sqlx::query(statement).bind(kept).execute(&mut **db).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    use super::*;
+    use crate::database::Database;
+
+    #[tokio::test]
+    async fn the_newest_that_have_ended_are_kept_and_all_that_have_not() {
+        let database = Database::in_memory().await.unwrap();
+        let mut db = database.begin().await.unwrap();
+        let statement = "INSERT INTO nodes (id, name, cloud, state, code, key, request, poll, requested, version, counter, nonce, \
+                         revision) VALUES ($1, '', '', 'ACTIVE', '', '', '', '', 0, '', 0, '', 1)";
+        for id in ["one", "other"] {
+            sqlx::query(statement).bind(id).execute(&mut *db).await.unwrap();
+        }
+        let statement = "INSERT INTO transfers (id, source, destination, wish, moves, state, cancel, tried, done, total, message, \
+                         actor, created, starts, ended, revision) \
+                         VALUES ($1, 'one', 'other', '', $2, $3, 0, '[]', 0, 0, '', '', $4, 0, $5, 1)";
+        let rows = [
+            ("a", 0, "GRANTED", 1, None),
+            ("b", 0, "PUBLISHED", 2, Some(9)),
+            ("c", 1, "PUBLISHED", 3, Some(9)),
+            ("d", 0, "FAILED", 4, Some(9)),
+            ("e", 0, "REJECTED", 5, Some(9)),
+        ];
+        for (id, moves, state, created, ended) in rows {
+            sqlx::query(statement)
+                .bind(id)
+                .bind(moves)
+                .bind(state)
+                .bind(created)
+                .bind(ended)
+                .execute(&mut *db)
+                .await
+                .unwrap();
+        }
+        forget(&mut db, 1).await.unwrap();
+        let left = sqlx::query("SELECT id FROM transfers ORDER BY id")
+            .fetch_all(&mut *db)
+            .await
+            .unwrap();
+        let left: Vec<String> = left.iter().map(|row| row.get("id")).collect();
+        // The third is yet to be removed at its source.
+        assert_eq!(left, ["a", "c", "e"]);
+    }
+}
