@@ -228,9 +228,7 @@ mod tests {
             Event::Told(Phase::Imported),
             Event::Vouched(Outcome::Published),
         ];
-        let end = steps
-            .into_iter()
-            .try_fold(State::Scheduled, |state, event| next(state, event));
+        let end = steps.into_iter().try_fold(State::Scheduled, next);
         assert_eq!(end, Some(State::Published));
         for state in State::ALL {
             assert_eq!(state.as_str().parse::<State>().unwrap(), state);

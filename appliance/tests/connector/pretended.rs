@@ -71,6 +71,7 @@ impl Pretended {
         Peer {
             address: Ipv4Addr::LOCALHOST.into(),
             certificate: NodeCertificate::read(&self.certificate),
+            authority: None,
             was_let_in: Arc::default(),
         }
     }
@@ -96,6 +97,8 @@ impl Pretended {
             configuration: Report::default(),
             authorities: Vec::new(),
             wait: 0,
+            endpoint: None,
+            port: None,
         };
         let beat = serde_json::to_value(beat).unwrap();
         let told = server
