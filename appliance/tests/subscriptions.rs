@@ -234,7 +234,10 @@ async fn a_mirror_removes_what_vanished_and_brings_it_again_when_it_comes_back()
     let place = json!({ "tenant": "acme", "catalog": "mirror", "item": "web" });
     let withdrawn = json!({ "subscription": id, "place": place });
     // One that failed is tried again, and one that is under way not twice.
-    assert_eq!(world.done_all("withdraw", "FAILED").await, [withdrawn.clone()]);
+    assert_eq!(
+        world.done_all("withdraw", "FAILED").await,
+        std::slice::from_ref(&withdrawn)
+    );
     world.after(300).await;
     world.offers(&[("db", "1-b", 'b')]).await;
     world.after(300).await;
