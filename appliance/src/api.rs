@@ -9,6 +9,7 @@
 //! | `/api/v1/setup` | the first administrator; 410 afterwards |
 //! | `/api/v1/administrator-reset` | a new password by a code of the console |
 //! | `/api/v1/openapi.json` | all the others: each is a module here |
+//! | `/vcsp` | on a node: catalogs, for those who subscribe to them |
 //!
 //! Until the connector is set up, all but the first five answer 503 `setup-required`.
 
@@ -46,6 +47,7 @@ mod tokens;
 mod transfers;
 mod trust_roots;
 mod users;
+mod vcsp;
 mod versions;
 mod whose;
 
@@ -249,7 +251,11 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
             .route("/api/v1/peer/version", get(peer::version))
             .route("/api/v1/peer/files/{name}", get(peer::file))
             .route("/api/v1/peer/files/{name}/index", get(peer::root))
-            .route("/api/v1/peer/files/{name}/index/{group}", get(peer::groups)),
+            .route("/api/v1/peer/files/{name}/index/{group}", get(peer::groups))
+            .route("/vcsp/{catalog}/lib.json", get(vcsp::library))
+            .route("/vcsp/{catalog}/items.json", get(vcsp::items))
+            .route("/vcsp/{catalog}/{item}/item.json", get(vcsp::item))
+            .route("/vcsp/{catalog}/{item}/{version}/{name}", get(vcsp::file)),
     }
 }
 

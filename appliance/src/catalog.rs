@@ -8,6 +8,7 @@
 //! then `PUBLISHED` or `REJECTED` for good; nobody reads it before. What an item offers is its current version, which changes in
 //! one step. Names are a tenant's own.
 
+mod current;
 mod file;
 mod indexer;
 mod intake;
@@ -30,6 +31,7 @@ use crate::blob::Owner;
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
 
+pub use current::{Current, count_on};
 pub use file::{File, NewFile};
 pub use intake::{Coming, Intake};
 pub use item::{Item, ItemChange, Labels, Search, Sort};
@@ -61,9 +63,12 @@ pub struct Catalog {
     pub created: Moment,
     /// How often it has changed; its ETag.
     pub revision: i64,
+    /// How often what it offers has changed, or what it tells of itself: what subscribers compare.
+    #[serde(skip)]
+    pub offered: i64,
 }
 
-const COLUMNS: &str = "id, tenant, name, description, created, revision";
+const COLUMNS: &str = "id, tenant, name, description, created, revision, offered";
 
 impl Catalog {
     fn read(row: &SqliteRow) -> Self {
@@ -74,6 +79,7 @@ impl Catalog {
             description: row.get("description"),
             created: Moment(row.get("created")),
             revision: row.get("revision"),
+            offered: row.get("offered"),
         }
     }
 
@@ -104,8 +110,9 @@ impl Catalog {
             description,
             created: now,
             revision: 1,
+            offered: 1,
         };
-        let statement = format!("INSERT INTO catalogs ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6)");
+        let statement = format!("INSERT INTO catalogs ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)");
         sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(&catalog.id)
             .bind(&catalog.tenant)
@@ -113,6 +120,7 @@ impl Catalog {
             .bind(&catalog.description)
             .bind(catalog.created.0)
             .bind(catalog.revision)
+            .bind(catalog.offered)
             .execute(&mut **db)
             .await?;
         Ok(catalog)
@@ -183,8 +191,8 @@ impl Catalog {
     /// # Errors
     /// [`Kind::Changed`].
     pub async fn describe(&self, db: &mut Transaction<'_, Sqlite>, description: String) -> Result<Self> {
-        let statement =
-            "UPDATE catalogs SET description = $1, revision = revision + 1 WHERE id = $2 AND revision = $3";
+        let statement = "UPDATE catalogs SET description = $1, revision = revision + 1, offered = offered + 1 \
+                         WHERE id = $2 AND revision = $3";
         let changed = sqlx::query(statement)
             .bind(&description)
             .bind(&self.id)
@@ -195,6 +203,7 @@ impl Catalog {
         Ok(Self {
             description,
             revision: self.revision + 1,
+            offered: self.offered + 1,
             ..self.clone()
         })
     }

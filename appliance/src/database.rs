@@ -19,7 +19,7 @@ const FILE: &str = "vcc.db";
 /// How long a statement waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Steps from an empty file to the newest tables, in their order; one that was released never changes.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     include_str!("database/1-ground.sql"),
     include_str!("database/2-nodes.sql"),
     include_str!("database/3-work.sql"),
@@ -27,6 +27,7 @@ const STEPS: [&str; 7] = [
     include_str!("database/5-answers.sql"),
     include_str!("database/6-catalogs.sql"),
     include_str!("database/7-transfers.sql"),
+    include_str!("database/8-subscribers.sql"),
 ];
 
 /// The database, open.

@@ -86,13 +86,22 @@ fn ended(clouds: &Clouds, id: &str) -> Value {
 /// The destination has what was sent, and nothing else.
 fn check(south: &Member, label: &str, bytes: &[u8], versions: usize) {
     let published = south.published("tool");
-    assert_eq!(published.first().map(String::as_str), Some(label), "{published:?}");
+    assert_eq!(
+        published.first().map(String::as_str),
+        Some(label),
+        "{published:?}"
+    );
     assert_eq!(published.len(), versions, "{published:?}");
     let taken = south.person.home.path().join("taken.bin");
     let _ = std::fs::remove_file(&taken);
-    let pulled = south.person.try_to(&["pull", "images/tool", "-o", taken.to_str().unwrap()]);
+    let pulled = south
+        .person
+        .try_to(&["pull", "images/tool", "-o", taken.to_str().unwrap()]);
     assert_eq!(pulled.status, 0, "{}", pulled.err);
-    assert!(std::fs::read(&taken).unwrap() == bytes, "other bytes came than were sent");
+    assert!(
+        std::fs::read(&taken).unwrap() == bytes,
+        "other bytes came than were sent"
+    );
     let start = Instant::now();
     // What a crash left over is swept after a start.
     while !south.files("quarantine").is_empty() || south.files("blobs").len() != versions {
@@ -131,7 +140,10 @@ fn a_transfer_comes_to_its_end_whoever_is_killed_meanwhile() {
         let transfer = ended(&clouds, &id);
         assert_eq!(transfer["state"], "PUBLISHED", "{transfer}");
         // Nothing is counted that didn't come, and little comes twice.
-        assert!(transfer["wire"].as_u64().unwrap() <= 2 * SIZE as u64, "{transfer}");
+        assert!(
+            transfer["wire"].as_u64().unwrap() <= 2 * SIZE as u64,
+            "{transfer}"
+        );
         check(&clouds.nodes[1], &label, &bytes, number);
     }
     println!("{killed} kills, {number} transfers: all of them published, whole and once");
@@ -148,7 +160,10 @@ impl Store {
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("image");
         std::fs::File::create(&image).unwrap().set_len(1 << 30).unwrap();
-        let made = Command::new("mke2fs").args(["-q", "-t", "ext4"]).arg(&image).status();
+        let made = Command::new("mke2fs")
+            .args(["-q", "-t", "ext4"])
+            .arg(&image)
+            .status();
         let store = Self {
             folder,
             at: at.to_owned(),

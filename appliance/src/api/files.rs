@@ -366,6 +366,17 @@ pub(super) async fn read(
         };
         return Ok((StatusCode::NO_CONTENT, [(UPLOAD_OFFSET, received)]).into_response());
     }
+    download(intake, owner, &file, &method, &fields).await
+}
+
+/// The answer to whoever may have a file of a published version.
+pub(super) async fn download(
+    intake: &Intake,
+    owner: Owner,
+    file: &File,
+    method: &Method,
+    fields: &HeaderMap,
+) -> Result<Response, Problem> {
     let digest = file
         .digest
         .as_deref()
@@ -386,7 +397,7 @@ pub(super) async fn read(
         name: &file.name,
         media_type: "application/octet-stream",
     };
-    Ok(download.answer(&method, &fields))
+    Ok(download.answer(method, fields))
 }
 
 #[cfg(test)]

@@ -91,13 +91,23 @@ impl FromRequestParts<Arc<Context>> for LoggedIn {
 
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Problem> {
         let Shown(secret) = Shown::from_request_parts(parts, context).await?;
-        let ground = context.ground().ok_or(Problem::STATE_UNAVAILABLE)?;
-        let mut db = ground.database.begin().await?;
         let is_use = !parts.headers.contains_key(UNATTENDED);
-        let principal = Token::principal(&mut db, &secret, is_use, ground.clock.now()).await?;
-        db.commit().await.map_err(Error::from)?;
+        let principal = principal(context, &secret, is_use).await?;
         principal.map(Self).ok_or_else(challenge)
     }
+}
+
+/// Who shows this secret, if it is good now.
+pub(super) async fn principal(
+    context: &Context,
+    secret: &Secret,
+    is_use: bool,
+) -> Result<Option<Principal>, Problem> {
+    let ground = context.ground().ok_or(Problem::STATE_UNAVAILABLE)?;
+    let mut db = ground.database.begin().await?;
+    let principal = Token::principal(&mut db, secret, is_use, ground.clock.now()).await?;
+    db.commit().await.map_err(Error::from)?;
+    Ok(principal)
 }
 
 /// A secret that was shown, of whatever kind.

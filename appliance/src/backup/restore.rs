@@ -93,7 +93,8 @@ async fn memory_of(root: &Path, manifest: &Manifest) -> Option<catalog::Past> {
     past
 }
 
-/// Writes down in the new state that it is a restored one: a server's nodes may have gone on meanwhile.
+/// Writes down in the new state that it is a restored one: a server's nodes, and subscribers to a node's catalogs, may have gone on
+/// meanwhile.
 async fn note(new: &Path, manifest: &Manifest, before: Option<catalog::Past>, now: Moment) -> Result<()> {
     let database = Database::open(new).await?;
     let mut db = database.begin().await?;
@@ -107,6 +108,7 @@ async fn note(new: &Path, manifest: &Manifest, before: Option<catalog::Past>, no
     if let Some(before) = before {
         before.carry_over(&mut db).await?;
     }
+    catalog::count_on(&mut db).await?;
     let deed = Deed {
         actor: "vcc restore",
         tenant: None,

@@ -8,7 +8,7 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Catalog;
+use super::{Catalog, current};
 use crate::access::{Name, Principal};
 use crate::clock::Moment;
 use crate::error::{Error, Kind, Result};
@@ -264,16 +264,21 @@ impl Item {
         let description = change.description.unwrap_or_else(|| self.description.clone());
         let labels = change.labels.unwrap_or_else(|| self.labels.clone());
         let text = serde_json::to_string(&labels).unwrap_or_default();
-        let statement = "UPDATE items SET description = $1, labels = $2, revision = revision + 1 \
+        let is_described = description != self.description;
+        let statement = "UPDATE items SET description = $1, labels = $2, revision = revision + 1, described = described + $5 \
                          WHERE id = $3 AND revision = $4";
         let changed = sqlx::query(statement)
             .bind(&description)
             .bind(text)
             .bind(&self.id)
             .bind(self.revision)
+            .bind(i64::from(is_described))
             .execute(&mut **db)
             .await?;
         self.was_changed(changed.rows_affected())?;
+        if is_described {
+            current::has_changed(db, &self.id).await?;
+        }
         sqlx::query("DELETE FROM item_labels WHERE item = $1")
             .bind(&self.id)
             .execute(&mut **db)

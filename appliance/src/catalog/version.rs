@@ -7,7 +7,7 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{File, Item, Label, NewFile, Seen, Sort};
+use super::{File, Item, Label, NewFile, Seen, Sort, current};
 use crate::access::Principal;
 use crate::clock::Moment;
 use crate::digest::Digest;
@@ -432,12 +432,21 @@ impl Version {
             Some((Label::try_from(label).ok()?, row.get::<String, _>("id")))
         };
         let newest = rows.iter().filter_map(labelled).max().map(|(_, id)| id);
-        sqlx::query("UPDATE items SET current = $1, revision = revision + 1 WHERE id = $2")
+        sqlx::query("UPDATE items SET revision = revision + 1 WHERE id = $1")
+            .bind(&self.item)
+            .execute(&mut **db)
+            .await?;
+        let statement = "UPDATE items SET current = $1, content = content + 1 \
+                         WHERE id = $2 AND current IS DISTINCT FROM $1";
+        let switched = sqlx::query(statement)
             .bind(newest)
             .bind(&self.item)
             .execute(&mut **db)
             .await?;
-        Ok(())
+        match switched.rows_affected() {
+            0 => Ok(()),
+            _ => current::has_changed(db, &self.item).await,
+        }
     }
 }
 

@@ -23,10 +23,10 @@ use super::problem::Problem;
 use super::sending::Large;
 use crate::digest::Digest;
 use crate::log;
-use conditions::Verdict;
 use pieces::Reading;
 use range::Range;
 
+pub use conditions::{Verdict, judge};
 pub use pieces::PIECE;
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");

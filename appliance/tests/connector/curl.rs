@@ -35,14 +35,20 @@ impl Answer {
 }
 
 impl Curl {
-    /// Logs in.
-    pub(crate) fn log_in(service: &Service, name: &str) -> Self {
+    /// Somebody who shows whatever curl's configuration says.
+    pub(crate) fn showing(service: &Service, auth: &str) -> Self {
         let curl = Self {
             origin: format!("https://{}", service.address),
             folder: tempfile::tempdir().unwrap(),
             ca: service.state.path().join("identity/cert.pem"),
         };
-        std::fs::write(curl.folder.path().join("auth"), "").unwrap();
+        std::fs::write(curl.folder.path().join("auth"), auth).unwrap();
+        curl
+    }
+
+    /// Logs in.
+    pub(crate) fn log_in(service: &Service, name: &str) -> Self {
+        let curl = Self::showing(service, "");
         let session = curl.post("/api/v1/session", &json!({ "name": name, "password": PASSWORD }));
         assert_eq!(session.status, 201, "{}", session.json());
         let token = session.json()["token"].as_str().unwrap().to_owned();

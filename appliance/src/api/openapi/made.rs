@@ -82,7 +82,7 @@ struct Api;
 struct OfServer;
 
 #[derive(OpenApi)]
-#[openapi(paths(
+#[openapi(modifiers(&Basic), paths(
     super::super::enrolment::create,
     super::super::enrolment::read,
     super::super::enrolment::delete,
@@ -118,6 +118,10 @@ struct OfServer;
     super::super::peer::groups,
     super::super::quotas::read,
     super::super::quotas::write,
+    super::super::vcsp::library,
+    super::super::vcsp::items,
+    super::super::vcsp::item,
+    super::super::vcsp::file,
 ))]
 struct OfNode;
 
@@ -128,6 +132,17 @@ impl Modify for Bearer {
         let components = api.components.get_or_insert_default();
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// How those subscribe who know nothing else.
+struct Basic;
+
+impl Modify for Basic {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let components = api.components.get_or_insert_default();
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Basic).build();
+        components.add_security_scheme("basic", SecurityScheme::Http(scheme));
     }
 }
 

@@ -7,7 +7,7 @@ use hyper::header::{GetAll, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE};
 
 /// What the conditions of a request come to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// The file is to be sent.
     GoOn,
     /// The client has it.
@@ -17,7 +17,7 @@ pub(super) enum Verdict {
 }
 
 /// Judges the conditions about a file of this entity tag.
-pub(super) fn judge(fields: &HeaderMap, tag: &str) -> Verdict {
+pub fn judge(fields: &HeaderMap, tag: &str) -> Verdict {
     if fields.contains_key(IF_MATCH) && !matches(fields.get_all(IF_MATCH), tag, Weak::Differ) {
         return Verdict::Failed;
     }
