@@ -270,7 +270,11 @@ async fn gate(State(context): State<Arc<Context>>, request: Request, next: Next)
 }
 
 /// To another node of the server, a node is what nodes ask of each other, and nothing else.
-async fn keep_to_peers(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response<Body> {
+pub(crate) async fn keep_to_peers(
+    State(context): State<Arc<Context>>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
     let peer = request.extensions().get::<Peer>();
     let is_peer = context.role() != Role::Server && peer.is_some_and(|peer| peer.certificate.is_some());
     match is_peer && !request.uri().path().starts_with(PEER) {

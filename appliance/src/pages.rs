@@ -47,7 +47,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use hyper::header::{
@@ -115,6 +115,7 @@ pub fn over(context: Arc<Context>, api: Router) -> Router {
         )
         .merge(of_role(context.role()))
         .layer(from_fn(finish))
+        .layer(from_fn_with_state(context, crate::api::keep_to_peers))
         .with_state(Arc::new(pages));
     router.fallback_service(api)
 }

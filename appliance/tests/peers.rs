@@ -266,7 +266,16 @@ async fn a_node_s_certificate_gives_no_right_but_to_what_nodes_ask_of_each_other
         .await
         .body;
     let described = document["paths"].as_object().unwrap().keys().cloned();
-    let others = ["/", "/healthz", "/readyz", "/metrics", "/api/v1/about"].map(str::to_owned);
+    let others = [
+        "/",
+        "/login",
+        "/style.css",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/v1/about",
+    ]
+    .map(str::to_owned);
     let mut looked = 0;
     for path in described
         .chain(others)

@@ -53,7 +53,7 @@ impl Reachable {
         context.ground().unwrap().peering.listens_on(address.port());
         let server = Server {
             tls: context.tls().unwrap(),
-            router: appliance::api::router(Arc::clone(context)),
+            router: appliance::pages::over(Arc::clone(context), appliance::api::router(Arc::clone(context))),
             uploads: appliance::api::takes_file,
             connections: Arc::clone(context.connections()),
             limits: Limits::default(),
