@@ -9,6 +9,7 @@ use appliance::configuration::Report;
 use appliance::digest::{hex, sha256};
 use appliance::http::peer::Peer;
 use appliance::node::Heartbeat;
+use appliance::peer::{Basis, Credentials};
 use appliance::transfer::{Grant, Outcome, Purpose, Receipt, Signed};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -85,6 +86,19 @@ impl Pretended {
             .execute(ground.database.pool())
             .await
             .unwrap();
+    }
+
+    /// What it shows other nodes.
+    pub(crate) fn credentials(&self, server: &Connector) -> Credentials {
+        let keys = server.context.issuing().unwrap().keys();
+        let basis = Basis {
+            node: self.id.parse().unwrap(),
+            certificate: self.certificate.clone(),
+            key: self.key.serialize_der(),
+            authorities: keys.pinned(),
+            certificates: keys.certificates(),
+        };
+        Credentials::new(basis).unwrap().unwrap()
     }
 
     /// What it has to do.
