@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, UPGRADE};
@@ -448,7 +448,10 @@ impl Client {
 async fn whole(answer: Response<Incoming>, longest: usize) -> Result<Answer> {
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, longest).collect().await;
-    let body = body.map_err(|_| unreachable("the answer broke off, or is too long"))?;
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => Error::new(Kind::Ceiling, "the answer", "is longer than it may be"),
+        false => unreachable("the answer broke off"),
+    })?;
     Ok(Answer {
         status: head.status,
         fields: head.headers,

@@ -90,7 +90,10 @@ impl Indexed {
                     }
                     match fetched.pop_front() {
                         Some((_, group)) => group,
-                        None => return Err(Refusal::new("source.index", "the source sends no groups").into()),
+                        None => {
+                            let refusal = Refusal::new("source.index", "the source sends no groups");
+                            return Err(refusal.of_file(&file.name).into());
+                        }
                     }
                 }
             };
@@ -158,10 +161,8 @@ impl Indexed {
             let wrong = |error: Error| Refusal::new("source.index", error.chain()).of_file(&file.name);
             let named = self.root.groups().get(number).map_or(0, |group| group.encoded());
             let short = || {
-                Refusal::new(
-                    "source.index",
-                    "the source sends fewer groups than were asked for",
-                )
+                let reason = "the source sends fewer groups than were asked for";
+                Refusal::new("source.index", reason).of_file(&file.name)
             };
             let (own, others) = rest.split_at_checked(named).ok_or_else(short)?;
             groups.push_back((number, self.root.group(number, own).map_err(wrong)?));

@@ -123,7 +123,11 @@ pub(crate) async fn receive(
         }
         Err(Fault::Failed(error)) => {
             log::warn(format_args!("transfer: {}", error.chain()));
-            failed(at, error.chain().to_string(), &standing.told())
+            let told = Told {
+                refusal: Some(Refusal::new(error.kind().code(), error.chain())),
+                ..standing.told()
+            };
+            failed(at, error.chain().to_string(), &told)
         }
     }
 }

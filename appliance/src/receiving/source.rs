@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How fast a source makes an index at least, in bytes a second, and how often it is asked for that.
 const READ_RATE: u64 = 50 << 20;
 const AGAIN: Duration = Duration::from_millis(500);
+/// How often a short answer is asked for where the connection breaks.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The source of a transfer.
 #[derive(Debug)]
@@ -58,9 +61,9 @@ impl Source {
 
     /// What it has: what the grant names, and nothing else.
     pub(super) async fn offer(&self, client: &mut Client) -> Result<Offer, Fault> {
-        let answer = self.ask(client, "/api/v1/peer/version", LONGEST_OFFER).await?;
-        let answer = success(answer)?;
         let wrong = |reason: String| Refusal::new("source.other-package", reason);
+        let answer = self.ask(client, "/api/v1/peer/version", LONGEST_OFFER).await;
+        let answer = success(answer.map_err(|error| too_long(error, wrong))?)?;
         let offer: Offer = answer.json().map_err(|error| wrong(error.chain().to_string()))?;
         if offer.digest() != self.digest {
             let reason = format!(
@@ -79,7 +82,8 @@ impl Source {
         let patience = PATIENCE + Duration::from_secs(file.bytes / READ_RATE);
         let until = Instant::now() + patience;
         let answer = loop {
-            let answer = self.ask(client, &path, LONGEST_ROOT).await?;
+            let answer = self.ask(client, &path, LONGEST_ROOT).await;
+            let answer = answer.map_err(|error| too_long(error, |reason| index(file, reason)))?;
             if answer.status != StatusCode::SERVICE_UNAVAILABLE || answer.code() != "index-pending" {
                 break answer;
             }
@@ -129,7 +133,8 @@ impl Source {
             "/api/v1/peer/files/{}/index/{from}?count={many}",
             encoded(&file.name)
         );
-        let answer = self.ask(client, &path, LONGEST_GROUPS).await?;
+        let answer = self.ask(client, &path, LONGEST_GROUPS).await;
+        let answer = answer.map_err(|error| too_long(error, |reason| index(file, reason)))?;
         Ok(success(answer)?.into_bytes())
     }
 
@@ -137,7 +142,9 @@ impl Source {
     pub(super) async fn whole(&self, client: &mut Client, file: &OfferedFile) -> Result<Bytes, Fault> {
         let path = format!("/api/v1/peer/files/{}", encoded(&file.name));
         let longest = usize::try_from(file.bytes).unwrap_or(usize::MAX);
-        let answer = self.ask(client, &path, longest).await?;
+        let answer = self.ask(client, &path, longest).await;
+        let wrong = |reason| Refusal::new("source.digest", reason).of_file(&file.name);
+        let answer = answer.map_err(|error| too_long(error, wrong))?;
         Ok(success(answer)?.into_bytes())
     }
 
@@ -170,10 +177,25 @@ impl Source {
         }
     }
 
+    /// Asks for what is short. What broke on the way is asked for again, over another connection.
     async fn ask(&self, client: &mut Client, path: &str, longest: usize) -> Result<Answer> {
-        client
-            .fetch_with(path, &[(GRANT, self.dialer.grant_field())], longest, PATIENCE)
-            .await
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let fields = [(GRANT, self.dialer.grant_field())];
+            match client.fetch_with(path, &fields, longest, PATIENCE).await {
+                Err(error) if error.kind() == Kind::Unreachable && tries < TRIES => sleep(PAUSE).await,
+                asked => return asked,
+            }
+        }
+    }
+}
+
+/// A source that says more than it may is at fault.
+fn too_long(error: Error, refusal: impl FnOnce(String) -> Refusal) -> Fault {
+    match error.kind() {
+        Kind::Ceiling => refusal(error.to_string()).into(),
+        _ => error.into(),
     }
 }
 

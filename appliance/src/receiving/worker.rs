@@ -15,7 +15,7 @@ use super::queue::{Part, Queue};
 use super::source::Source;
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
-use crate::transfer::OfferedFile;
+use crate::transfer::{OfferedFile, Refusal};
 
 /// Bytes that are handed on together, at least: whole chunks.
 const BLOCK: usize = 512 << 10;
@@ -57,6 +57,17 @@ pub(super) async fn work(
         if works.is_closed() {
             // Whoever puts the file together has told why.
             return None;
+        }
+        if error.kind() == Kind::Malformed {
+            // What wasn't asked for is no trouble on the way: the source is asked once more, and then it is known for it.
+            if part.was_wrong {
+                let refusal = Refusal::new("source.part", error.chain());
+                queue.fail(refusal.of_file(&file.name).at_chunk(part.offset).into());
+                return None;
+            }
+            part.was_wrong = true;
+            queue.again(part);
+            continue;
         }
         let failures = shared.failures.fetch_add(1, Ordering::Relaxed) + 1;
         if failures >= TRIES || !is_for_another_try(&error) {
