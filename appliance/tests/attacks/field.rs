@@ -195,7 +195,8 @@ impl Field {
     /// Has the server order the destination to receive by a grant, whatever it says; how that ended.
     pub(crate) async fn receives(&self, grant: &Signed) -> Value {
         let route = json!({ "kind": "direct", "endpoint": self.hostile.address });
-        self.does(Kind::Receive, &json!({ "grant": grant, "route": route })).await
+        self.does(Kind::Receive, &json!({ "grant": grant, "route": route }))
+            .await
     }
 
     /// Has the destination do something.
@@ -212,7 +213,10 @@ impl Field {
         loop {
             let path = format!("/api/v1/tasks/{}", task.id);
             let task = self.server.own.get(&self.server.root, &path).await.body;
-            if ["DONE", "FAILED", "CANCELLED"].iter().any(|end| task["state"] == *end) {
+            if ["DONE", "FAILED", "CANCELLED"]
+                .iter()
+                .any(|end| task["state"] == *end)
+            {
                 return task;
             }
             assert!(start.elapsed() < PATIENCE, "{task}");
@@ -232,7 +236,11 @@ impl Field {
 
 async fn published(own: &Connector, root: &str, item: &str) -> Vec<String> {
     let items = own.get(root, &format!("/api/v1/items?q={item}")).await.body;
-    let found = items.as_array().unwrap().iter().find(|found| found["name"] == item);
+    let found = items
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|found| found["name"] == item);
     let Some(found) = found else { return Vec::new() };
     let path = format!("/api/v1/items/{}/versions", found["id"].as_str().unwrap());
     let versions = own.get(root, &path).await.body;
@@ -255,7 +263,10 @@ pub(crate) fn honestly(_: &Stock, _: &Ask) -> Option<Reply> {
 }
 
 /// Shares what a manner counts.
-pub(crate) fn counted() -> (Arc<std::sync::atomic::AtomicUsize>, Arc<std::sync::atomic::AtomicUsize>) {
+pub(crate) fn counted() -> (
+    Arc<std::sync::atomic::AtomicUsize>,
+    Arc<std::sync::atomic::AtomicUsize>,
+) {
     let own = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     (Arc::clone(&own), own)
 }

@@ -93,7 +93,10 @@ impl Ask {
 
     /// Which groups of which file's index are wanted: the first one's number, and how many.
     fn groups(&self) -> Option<(&str, usize, usize)> {
-        let (name, rest) = self.path.strip_prefix("/api/v1/peer/files/")?.split_once("/index/")?;
+        let (name, rest) = self
+            .path
+            .strip_prefix("/api/v1/peer/files/")?
+            .split_once("/index/")?;
         let (first, many) = rest.split_once("?count=").unwrap_or((rest, "1"));
         Some((name, first.parse().ok()?, many.parse().ok()?))
     }
@@ -106,6 +109,8 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// How long it says that the body is; the connection ends after less.
     pub(crate) length: usize,
+    /// Whether a byte comes each second.
+    pub(crate) drips: bool,
 }
 
 impl Reply {
@@ -115,6 +120,7 @@ impl Reply {
             fields: String::new(),
             length: body.len(),
             body,
+            drips: false,
         }
     }
 
@@ -200,7 +206,11 @@ impl Hostile {
     }
 
     /// Has something else from now on, and another manner.
-    pub(crate) fn offers(&self, stock: Stock, manner: impl Fn(&Stock, &Ask) -> Option<Reply> + Send + Sync + 'static) {
+    pub(crate) fn offers(
+        &self,
+        stock: Stock,
+        manner: impl Fn(&Stock, &Ask) -> Option<Reply> + Send + Sync + 'static,
+    ) {
         let manner = Box::new(manner);
         *self.state.lock().unwrap() = State {
             stock,
@@ -240,6 +250,15 @@ async fn serve(stream: tokio::net::TcpStream, state: &Mutex<State>, own: &Creden
             let own_manner = (state.manner)(&state.stock, &ask);
             own_manner.unwrap_or_else(|| honest(&state.stock, &ask, own))
         };
+        if reply.drips {
+            let mut bytes = reply.body.iter();
+            let mut sent = stream.write_all(reply.head().as_bytes()).await;
+            while let (Ok(()), Some(byte)) = (&sent, bytes.next()) {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                sent = stream.write_all(&[*byte]).await;
+            }
+            return;
+        }
         let sent = [reply.head().as_bytes(), &reply.body].concat();
         if stream.write_all(&sent).await.is_err() || reply.body.len() != reply.length {
             let _ = stream.shutdown().await;
@@ -250,9 +269,11 @@ async fn serve(stream: tokio::net::TcpStream, state: &Mutex<State>, own: &Creden
 
 fn read(head: &str, number: usize) -> Ask {
     let path = head.split(' ').nth(1).unwrap().to_owned();
-    let field = head
-        .lines()
-        .find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
+    let field = head.lines().find_map(|line| {
+        line.to_lowercase()
+            .strip_prefix("range: bytes=")
+            .map(str::to_owned)
+    });
     let range = field.map(|field| {
         let (first, last) = field.split_once('-').unwrap();
         (first.parse().unwrap(), last.parse().unwrap())

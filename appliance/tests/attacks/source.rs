@@ -225,7 +225,7 @@ async fn names_that_lead_elsewhere_or_differ_in_capitals_and_files_without_end_a
     let many: Vec<_> = (0..300).map(|number| format!("file-{number}")).collect();
     let many: Vec<(&str, &[u8])> = many.iter().map(|name| (name.as_str(), &b"x"[..])).collect();
     for (files, says) in [
-        (&[("../../etc/passwd", &b"x"[..])][..], "'../../etc/passwd'"),
+        (&[("../../etc/passwd", &b"x"[..])][..], "../../etc/passwd"),
         (&[("/etc/passwd", b"x")], "/etc/passwd"),
         (&[("folder/file", b"x")], "folder"),
         (&[("disk.img", b"x"), ("Disk.IMG", b"y")], "Disk.IMG"),
@@ -240,4 +240,48 @@ async fn names_that_lead_elsewhere_or_differ_in_capitals_and_files_without_end_a
         assert!(refusal["reason"].as_str().unwrap().contains(says), "{refusal}");
         assert_eq!(field.hostile.asked().len(), 1, "no file is asked for");
     }
+}
+
+#[tokio::test]
+async fn answers_that_are_longer_than_they_may_be_are_refused_unread() {
+    let field = Field::new().await;
+    for (wanted, length, rule_of_it) in [
+        ("/version", 2 << 20, "source.other-package"),
+        ("/index", 20 << 20, "source.index"),
+    ] {
+        let refusal = field
+            .is_refused("app", disk(), move |_, ask| {
+                ask.path.ends_with(wanted).then(|| Reply::ok(vec![b' '; length]))
+            })
+            .await;
+        assert_eq!(rule(&refusal), rule_of_it);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_drips_is_given_up_and_known_by_its_rule() {
+    let field = Field::new().await;
+    let stock = Stock::of_files("1.0", &[("disk.img", &vec![0; 32 << 20])]);
+    field
+        .hostile
+        .offers(stock, |stock, ask| match (ask.file(), ask.root()) {
+            (Some(name), _) => Some(Reply {
+                drips: true,
+                ..Reply::part(stock.bytes(name), ask)
+            }),
+            (_, Some(_)) => Some(Reply::missing()),
+            _ => None,
+        });
+    // Eight are tried at once, so that enough have failed after a minute.
+    let mut wish = field.wish("app");
+    wish["parallel"] = 8.into();
+    let ended = field.ended(&field.begins(&wish).await).await;
+    assert_eq!(ended["state"], "FAILED", "{ended}");
+    assert_eq!(rule(&ended["refusal"]), "vcc.unreachable");
+    assert!(
+        ended["message"].as_str().unwrap().contains("too slowly"),
+        "{ended}"
+    );
+    assert!(ended["wire"].as_u64().unwrap() < 100_000, "{ended}");
+    assert_eq!(field.published("app").await, [] as [String; 0]);
 }
