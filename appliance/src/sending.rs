@@ -190,7 +190,7 @@ pub(crate) async fn release(context: &Arc<Context>, details: Option<&Value>) -> 
         // It was released before, and nobody heard of it.
         return tell(&serde_json::json!({ "released": true }));
     };
-    if version.digest.as_deref() != Some(&*grant.digest.to_string()) {
+    if !is_granted(&mut db, &version, tenant.as_deref(), &grant).await? {
         return Err(refused("is of another version than the one that is here"));
     }
     version.delete(&mut db, version.revision).await?;
@@ -205,6 +205,23 @@ pub(crate) async fn release(context: &Arc<Context>, details: Option<&Value>) -> 
     db.commit().await?;
     catalog::remove(ground, intake, &version, tenant.as_deref()).await;
     tell(&serde_json::json!({ "released": true }))
+}
+
+/// Whether a version is the one that a grant is for: published, with these files, and of the tenant that the grant names.
+pub(crate) async fn is_granted(
+    db: &mut Transaction<'_, Sqlite>,
+    version: &Version,
+    owner: Option<&str>,
+    grant: &Grant,
+) -> Result<bool> {
+    let named = match tenant(db, grant.source.place.tenant.as_ref()).await {
+        Ok(named) => named,
+        Err(error) if error.kind() == Kind::Unknown => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(version.state == State::Published
+        && named.as_deref() == owner
+        && version.digest.as_deref() == Some(&*grant.digest.to_string()))
 }
 
 fn ground(context: &Context) -> Result<&Ground> {

@@ -17,12 +17,13 @@ use tokio::task::spawn_blocking;
 use super::request::{FromPeer, Standing};
 use super::versions::intake;
 use crate::blob::Owner;
-use crate::catalog::{File, Intake, State, Version, owner_of};
+use crate::catalog::{File, Intake, Version, owner_of};
 use crate::chunk::{Index, SMALLEST};
 use crate::digest::Digest;
 use crate::error::{Error, Kind};
 use crate::http::download::Download;
 use crate::http::problem::{Document, Problem};
+use crate::sending::is_granted;
 use crate::service::{Context, Ground};
 use crate::transfer::{Grant, Offer, OfferedFile, Part, Purpose, Signed};
 
@@ -54,9 +55,7 @@ impl Granted {
         let mut db = ground.database.begin().await?;
         let found = Version::of_id(&mut db, &self.grant.version.to_string()).await?;
         let (version, tenant) = found.ok_or(Problem::NOT_FOUND)?;
-        let is_it = version.state == State::Published
-            && version.digest.as_deref() == Some(&*self.grant.digest.to_string());
-        match is_it {
+        match is_granted(&mut db, &version, tenant.as_deref(), &self.grant).await? {
             true => Ok((version, owner_of(tenant.as_deref())?)),
             false => Err(Problem::NOT_FOUND),
         }

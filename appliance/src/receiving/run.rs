@@ -504,9 +504,14 @@ async fn refuse(ground: &Ground, intake: &Intake, arrival: &Arrival, refusal: Re
         Some(id) => Version::of_id(&mut db, id).await?.map(|(version, _)| version),
         None => None,
     };
-    let version = version.filter(|version| version.state == State::Receiving);
-    if let Some(version) = &version {
-        version.break_off(&mut db, &verdict, now).await?;
+    let version = version.filter(|version| matches!(version.state, State::Receiving | State::Verifying));
+    match &version {
+        // Whoever judges it finds that it was decided.
+        Some(version) if version.state == State::Verifying => {
+            version.reject(&mut db, &verdict, now).await?;
+        }
+        Some(version) => version.break_off(&mut db, &verdict, now).await?,
+        None => {}
     }
     let policy = Policy::in_force(&mut db, tenant, now).await?;
     let decided = known.decided(&mut db, &verdict, policy.digest, now).await?;
