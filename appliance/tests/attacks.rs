@@ -19,5 +19,7 @@ mod package;
 mod pretended;
 #[path = "connector/reachable.rs"]
 mod reachable;
+#[path = "attacks/server.rs"]
+mod server;
 #[path = "attacks/source.rs"]
 mod source;

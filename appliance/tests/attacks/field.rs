@@ -29,7 +29,8 @@ pub(crate) struct Field {
     /// The same, as other nodes reach it.
     pub(crate) hostile: Hostile,
     pub(crate) folder: tempfile::TempDir,
-    keeping: JoinHandle<()>,
+    /// Judges what comes to the destination.
+    pub(crate) keeping: JoinHandle<()>,
 }
 
 impl Drop for Field {
@@ -85,11 +86,16 @@ impl Field {
 
     /// Waits until a transfer has ended.
     pub(crate) async fn ended(&self, id: &str) -> Value {
+        self.waits(id, |transfer| transfer["ended"].is_string()).await
+    }
+
+    /// Waits for something about a transfer.
+    pub(crate) async fn waits(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let start = Instant::now();
         loop {
             let path = format!("/api/v1/transfers/{id}");
             let transfer = self.server.own.get(&self.server.root, &path).await.body;
-            if transfer["ended"].is_string() {
+            if wanted(&transfer) {
                 return transfer;
             }
             assert!(
