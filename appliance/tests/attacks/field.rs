@@ -41,7 +41,11 @@ impl Drop for Field {
 
 impl Field {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap()).await
+    }
+
+    /// One whose destination is on a disk.
+    pub(crate) async fn on(folder: tempfile::TempDir) -> Self {
         let server = Listening::start().await;
         let south = Reachable::new(&server, &folder.path().join("south")).await;
         let keeping = tokio::spawn(appliance::catalog::keep(south.context()));
@@ -228,6 +232,22 @@ impl Field {
             assert!(start.elapsed() < PATIENCE, "{task}");
             sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// What the destination says that a tenant asks of packages.
+    pub(crate) async fn asks(&self, policy: &Value) {
+        let (own, root) = (&self.south.node.own, &self.south.node.root);
+        let now = own.get(root, "/api/v1/policies/provider").await;
+        let tag = now.fields["etag"].to_str().unwrap();
+        let set = own.matching(root, "PUT", "/api/v1/policies/provider", tag, Some(policy));
+        let set = set.await;
+        assert_eq!(set.status, 200, "{}", set.body);
+    }
+
+    /// Names of files of which bytes were asked for.
+    pub(crate) fn fetched(&self) -> Vec<String> {
+        let asked = self.hostile.asked();
+        asked.iter().filter_map(|ask| ask.file().map(str::to_owned)).collect()
     }
 
     /// Has the destination believe a publisher.

@@ -14,6 +14,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use super::package::Publisher;
+
 /// A version that it has.
 pub(crate) struct Stock {
     pub(crate) label: String,
@@ -30,6 +32,37 @@ impl Stock {
             kind: Sort::File,
             files: files.iter().map(own).collect(),
         }
+    }
+
+    /// A package that a publisher signed, with a disk.
+    pub(crate) fn of_package(label: &str, publisher: &Publisher, release: &str, disk: &[u8]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        publisher.package(folder.path(), release, disk);
+        let names = ["web.ovf", "web.mf", "web.cert", "web-disk.vmdk"];
+        let read = |name: &str| (name.to_owned(), std::fs::read(folder.path().join(name)).unwrap());
+        Self {
+            label: label.to_owned(),
+            kind: Sort::Package,
+            files: names.map(read).into(),
+        }
+    }
+
+    /// The same in one archive, with manifest and certificate last.
+    pub(crate) fn in_an_archive(mut self) -> Self {
+        let mut archive = tar::Builder::new(Vec::new());
+        for name in ["web.ovf", "web-disk.vmdk", "web.mf", "web.cert"] {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(self.bytes(name).len() as u64);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, name, self.bytes(name)).unwrap();
+        }
+        self.files = vec![("web.ova".to_owned(), archive.into_inner().unwrap())];
+        self
+    }
+
+    pub(crate) fn bytes_mut(&mut self, name: &str) -> &mut Vec<u8> {
+        let found = self.files.iter_mut().find(|(own, _)| own == name);
+        &mut found.unwrap().1
     }
 
     pub(crate) fn offer(&self) -> Offer {
@@ -73,8 +106,6 @@ pub(crate) struct Ask {
     pub(crate) path: String,
     /// First and last byte.
     pub(crate) range: Option<(usize, usize)>,
-    /// How many came before it.
-    pub(crate) number: usize,
 }
 
 impl Ask {
@@ -244,8 +275,7 @@ async fn serve(stream: tokio::net::TcpStream, state: &Mutex<State>, own: &Creden
         }
         let reply = {
             let mut state = state.lock().unwrap();
-            let number = state.asked.len();
-            let ask = read(&String::from_utf8(std::mem::take(&mut head)).unwrap(), number);
+            let ask = read(&String::from_utf8(std::mem::take(&mut head)).unwrap());
             state.asked.push(ask.clone());
             let own_manner = (state.manner)(&state.stock, &ask);
             own_manner.unwrap_or_else(|| honest(&state.stock, &ask, own))
@@ -267,7 +297,7 @@ async fn serve(stream: tokio::net::TcpStream, state: &Mutex<State>, own: &Creden
     }
 }
 
-fn read(head: &str, number: usize) -> Ask {
+fn read(head: &str) -> Ask {
     let path = head.split(' ').nth(1).unwrap().to_owned();
     let field = head.lines().find_map(|line| {
         line.to_lowercase()
@@ -278,7 +308,7 @@ fn read(head: &str, number: usize) -> Ask {
         let (first, last) = field.split_once('-').unwrap();
         (first.parse().unwrap(), last.parse().unwrap())
     });
-    Ask { path, range, number }
+    Ask { path, range }
 }
 
 /// What a source answers that does nobody harm.

@@ -4,11 +4,15 @@
 use std::path::{Path, PathBuf};
 
 use ovf::certificate::{Certificate, Signer, SigningKey};
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+};
 use ring::digest::{SHA256, digest};
 use rsa::RsaPrivateKey;
 use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
 use rsa::rand_core::OsRng;
+use time::{Duration, OffsetDateTime};
 
 /// Somebody who signs packages.
 pub(crate) struct Publisher {
@@ -17,16 +21,84 @@ pub(crate) struct Publisher {
     pub(crate) certificate: String,
 }
 
-impl Publisher {
+/// Somebody who certifies publishers, and takes certificates back.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    /// Its certificate, PEM.
+    pub(crate) certificate: String,
+}
+
+impl Authority {
     pub(crate) fn new(name: &str) -> Self {
-        let key = RsaPrivateKey::new(&mut OsRng, 2048).unwrap();
-        let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap();
-        let pair = KeyPair::from_pem(&pem).unwrap();
+        let (_, pair) = key();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
-        let made = params.self_signed(&pair).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&pair).unwrap().pem();
+        Self {
+            issuer: Issuer::new(params, pair),
+            certificate,
+        }
+    }
+
+    /// A publisher with a certificate of this number, which ends so many days from now.
+    pub(crate) fn publisher(&self, name: &str, number: u64, days: i64) -> Publisher {
+        let mut params = publishing(name);
+        params.serial_number = Some(number.into());
+        params.not_before = now() - Duration::days(400);
+        params.not_after = now() + Duration::days(days);
+        params.use_authority_key_identifier_extension = true;
+        Publisher::certified(|pair| params.signed_by(pair, &self.issuer).unwrap())
+    }
+
+    /// A list, made now, of certificates that are taken back, PEM.
+    pub(crate) fn takes_back(&self, numbers: &[u64]) -> String {
+        let taken = |number: &u64| RevokedCertParams {
+            serial_number: (*number).into(),
+            revocation_time: now() - Duration::days(1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: now() - Duration::hours(1),
+            next_update: now() + Duration::days(10),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: numbers.iter().map(taken).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+}
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::from(std::time::SystemTime::now())
+}
+
+fn key() -> (String, KeyPair) {
+    let key = RsaPrivateKey::new(&mut OsRng, 2048).unwrap();
+    let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
+    let pair = KeyPair::from_pem(&pem).unwrap();
+    (pem, pair)
+}
+
+fn publishing(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+    params
+}
+
+impl Publisher {
+    pub(crate) fn new(name: &str) -> Self {
+        Self::certified(|pair| publishing(name).self_signed(pair).unwrap())
+    }
+
+    fn certified(certify: impl FnOnce(&KeyPair) -> rcgen::Certificate) -> Self {
+        let (pem, pair) = key();
+        let made = certify(&pair);
         let certificate = Certificate::from_der(made.der()).unwrap();
         let key = SigningKey::from_pem(pem.as_bytes(), None).unwrap();
         Self {
