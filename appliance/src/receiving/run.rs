@@ -15,6 +15,7 @@ use super::pace::Pace;
 use super::source::Source;
 use super::worker::Shared;
 use super::{Arrival, Wish, leading, version};
+use crate::audit::{self, Deed};
 use crate::catalog::{self, Intake, Sort, State, Version, owner_of};
 use crate::client::Client;
 use crate::clock::Moment;
@@ -310,6 +311,13 @@ async fn bring(
         }
         None => None,
     };
+    let known = match known {
+        Some(version) if !version::is_of(&version, &arrival.grant) => {
+            give_up(ground, intake, &arrival, &version).await?;
+            None
+        }
+        known => known,
+    };
     if known
         .as_ref()
         .is_some_and(|version| version.state != State::Receiving)
@@ -365,6 +373,33 @@ async fn bring(
         standing,
     )
     .await
+}
+
+/// Leaves a version that came by an earlier grant, where the newer one is for another.
+async fn give_up(
+    ground: &Ground,
+    intake: &Intake,
+    arrival: &Arrival,
+    version: &Version,
+) -> Result<(), Fault> {
+    if version.state != State::Receiving {
+        let reason = "is for another version than the one that has come, and is judged";
+        return Err(Refusal::new("grant.used", reason).into());
+    }
+    let tenant = arrival.tenant.as_deref();
+    let mut db = ground.database.begin().await?;
+    version.delete(&mut db, version.revision).await?;
+    let deed = Deed {
+        actor: "transfer",
+        tenant,
+        action: "version.withdraw",
+        object: &version.id,
+        outcome: "done",
+    };
+    audit::record(&mut db, deed, ground.clock.now()).await?;
+    db.commit().await.map_err(Error::from)?;
+    catalog::remove(ground, intake, version, tenant).await;
+    Ok(())
 }
 
 fn dial(context: &Arc<Context>, wish: &Wish, arrival: &Arrival) -> Result<Source> {

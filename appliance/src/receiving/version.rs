@@ -5,7 +5,9 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use super::Arrival;
 use super::fault::Fault;
 use crate::audit::{self, Deed};
-use crate::catalog::{Catalog, Item, Label, NewVersion, Quota, Remembered, Seen, Sort, Usage, Version};
+use crate::catalog::{
+    Catalog, Item, Label, NewVersion, Quota, Remembered, Seen, Sort, Usage, Version, digest_of_files,
+};
 use crate::clock::Moment;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -66,6 +68,15 @@ pub(super) async fn is_new(
 
 fn label_of(grant: &Grant) -> Result<Label, Refusal> {
     Label::try_from(grant.label.clone()).map_err(|reason| Refusal::new("grant.malformed", reason))
+}
+
+/// Whether a version is the one of a grant: a server may grant the same transfer again for what the source has by then.
+pub(super) fn is_of(version: &Version, grant: &Grant) -> bool {
+    let files = version.files.iter().filter_map(|file| {
+        let bytes = u64::try_from(file.bytes).ok()?;
+        Some((file.expected?, bytes, file.name.as_str()))
+    });
+    version.version.as_str() == grant.label && digest_of_files(files) == grant.digest
 }
 
 /// Announces the version, with room for all of it.

@@ -77,6 +77,13 @@ impl Field {
         let own = &self.server.own;
         let ordered = own.post(&self.server.root, "/api/v1/transfers", wish).await;
         assert_eq!(ordered.status, 202, "{}", ordered.body);
+        self.tells_what_it_has().await;
+        ordered.body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Has the source answer when it is asked for what it has.
+    pub(crate) async fn tells_what_it_has(&self) {
+        let own = &self.server.own;
         let offer = self.hostile.offer();
         let found = json!({
             "version": Uuid::new_v4(), "label": offer.label, "kind": offer.kind,
@@ -85,7 +92,6 @@ impl Field {
         let asked = self.source.order(own, "offer").await;
         let answer = self.source.tell(own, &asked, &progress("DONE", 0, found)).await;
         assert!(answer.status < 300, "{}", answer.body);
-        ordered.body["id"].as_str().unwrap().to_owned()
     }
 
     /// Waits until a transfer has ended.
@@ -247,7 +253,10 @@ impl Field {
     /// Names of files of which bytes were asked for.
     pub(crate) fn fetched(&self) -> Vec<String> {
         let asked = self.hostile.asked();
-        asked.iter().filter_map(|ask| ask.file().map(str::to_owned)).collect()
+        asked
+            .iter()
+            .filter_map(|ask| ask.file().map(str::to_owned))
+            .collect()
     }
 
     /// Has the destination believe a publisher.

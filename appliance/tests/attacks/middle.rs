@@ -77,10 +77,7 @@ async fn a_bit_that_is_turned_on_the_way_breaks_a_connection_and_not_the_transfe
     for (number, at) in [(1, 2500), (2, 10_000), (3, 1_000_000), (4, 3_000_000)] {
         let way = turning(field.hostile.address.clone(), at).await;
         field.source.is_reached_at(&field.server.own, &way).await;
-        let seed = Stock::of_files(
-            &format!("{number}.0"),
-            &[("disk.img", &noise(number, 3 << 20))],
-        );
+        let seed = Stock::of_files(&format!("{number}.0"), &[("disk.img", &noise(number, 3 << 20))]);
         let moved = field.moves("app", seed, honestly).await;
         assert_eq!(moved["state"], "PUBLISHED", "at {at}: {moved}");
         assert!(moved["wire"].as_u64().unwrap() >= 3 << 20);

@@ -27,22 +27,29 @@ async fn an_older_version_is_refused_by_its_label_its_files_and_what_its_publish
         assert_eq!(rule(&ended["refusal"]), expected, "{ended}");
         assert_eq!(field.hostile.asked().is_empty(), is_foreseen);
         assert_eq!(field.files("quarantine").len(), 0);
-        assert_eq!(field.files("blobs").len(), 4, "those of what is offered, and no more");
+        assert_eq!(
+            field.files("blobs").len(),
+            4,
+            "those of what is offered, and no more"
+        );
         assert_eq!(field.published("web").await, ["2.0"]);
     }
     // Also when there is nothing left of it here.
     let node = &field.south.node;
-    let items = node.own.get(&node.root, "/api/v1/items?q=web").await;
-    let path = format!("/api/v1/items/{}", items.body[0]["id"].as_str().unwrap());
-    let tag = node.own.get(&node.root, &path).await.fields["etag"]
-        .to_str()
-        .unwrap()
-        .to_owned();
-    let gone = node.own.matching(&node.root, "DELETE", &path, &tag, None).await;
-    assert_eq!(gone.status, 204, "{}", gone.body);
-    let refusal = field
-        .is_refused("web", package("1.0", "1.0", 1), honestly)
-        .await;
+    let removes = async |path: String| {
+        let tag = node.own.get(&node.root, &path).await.fields["etag"].clone();
+        let tag = tag.to_str().unwrap();
+        let gone = node.own.matching(&node.root, "DELETE", &path, tag, None).await;
+        assert_eq!(gone.status, 204, "{}", gone.body);
+    };
+    let items = node.own.get(&node.root, "/api/v1/items?q=web").await.body;
+    let item = format!("/api/v1/items/{}", items[0]["id"].as_str().unwrap());
+    let versions = node.own.get(&node.root, &format!("{item}/versions")).await.body;
+    for version in versions.as_array().unwrap() {
+        removes(format!("/api/v1/versions/{}", version["id"].as_str().unwrap())).await;
+    }
+    removes(item).await;
+    let refusal = field.is_refused("web", package("1.0", "1.0", 1), honestly).await;
     assert_eq!(rule(&refusal), "rollback.version");
 }
 
@@ -63,10 +70,9 @@ async fn a_destination_that_has_forgotten_goes_by_what_its_server_remembers_and_
     let moved = field.moves("app", stock("3.0"), honestly).await;
     assert_eq!(moved["state"], "PUBLISHED", "{moved}");
     // A server that says less than this node knows.
-    field.hostile.offers(
-        Stock::of_files("2.5", &[("app.img", &noise(8, 1000))]),
-        honestly,
-    );
+    field
+        .hostile
+        .offers(Stock::of_files("2.5", &[("app.img", &noise(8, 1000))]), honestly);
     for said in ["0.1", "2.5", "not a label\u{0}"] {
         let task = field
             .receives(&Field::sign(&field.server.own, &floor(said)))

@@ -17,13 +17,13 @@ fn entry(member: &Member, action: &str, names: &str) -> bool {
 }
 
 #[test]
-fn a_receipt_is_chained_into_both_audit_logs_and_whoever_edits_one_is_found_out() {
+fn a_receipt_is_chained_into_the_audit_logs_of_both_who_gave_and_who_took_it() {
     let clouds = Clouds::start(&["north", "south"]);
     let [north, south] = &clouds.nodes[..] else {
         panic!()
     };
     let file = north.person.file("app.img", "some bytes");
-    north.push("app", "2.0", &file, &["--file"]);
+    north.push("app", "2.0", &file, &[]);
     let published = clouds.moves(&Clouds::wish("app"), "PUBLISHED");
     let mut again = Clouds::wish("app");
     again["to"] = serde_json::json!({ "catalog": "images", "item": "app" });

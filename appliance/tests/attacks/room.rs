@@ -15,7 +15,13 @@ async fn what_a_tenant_has_no_room_for_is_refused_before_its_first_byte() {
     let path = format!("/api/v1/quotas/{tenant}");
     let set = node
         .own
-        .matching(&node.root, "PUT", &path, "\"0\"", Some(&json!({ "quota": 100_000 })))
+        .matching(
+            &node.root,
+            "PUT",
+            &path,
+            "\"0\"",
+            Some(&json!({ "quota": 100_000 })),
+        )
         .await;
     assert_eq!(set.status, 200, "{}", set.body);
     let place = json!({ "tenant": "acme", "catalog": "images", "item": "app" });
@@ -39,30 +45,41 @@ async fn what_a_tenant_has_no_room_for_is_refused_before_its_first_byte() {
 }
 
 /// A file system of its own, which root alone can make.
-fn small_disk(options: &str) -> Option<tempfile::TempDir> {
-    let directory = tempfile::tempdir().unwrap();
-    let options = std::ffi::CString::new(options).unwrap();
-    match mount("tmpfs", directory.path(), "tmpfs", MountFlags::empty(), &*options) {
-        Ok(()) => Some(directory),
-        Err(error) => {
-            eprintln!("skipped: a small file system can't be mounted: {error}");
-            None
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn new(options: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let options = std::ffi::CString::new(options).unwrap();
+        match mount("tmpfs", directory.path(), "tmpfs", MountFlags::empty(), &*options) {
+            Ok(()) => Some(Self(directory)),
+            Err(error) => {
+                eprintln!("skipped: a small file system can't be mounted: {error}");
+                None
+            }
         }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = unmount(self.0.path(), UnmountFlags::DETACH);
     }
 }
 
 #[tokio::test]
 async fn a_disk_that_is_full_takes_nothing_and_goes_on_when_there_is_room() {
-    let Some(disk) = small_disk("size=32m") else { return };
-    let at = disk.path().to_owned();
-    let field = Field::on(disk).await;
+    let Some(disk) = SmallDisk::new("size=32m") else {
+        return;
+    };
+    let field = Field::on(tempfile::tempdir_in(disk.0.path()).unwrap()).await;
     let stock = |bytes| Stock::of_files("1.0", &[("app.img", &noise(1, bytes))]);
     let refusal = field.is_refused("app", stock(40 << 20), honestly).await;
     assert_eq!(rule(&refusal), "disk.full");
     assert_eq!(field.fetched(), [] as [String; 0]);
 
     // It gets full while something comes, of somebody else's doing.
-    let filler = at.join("filler");
+    let filler = disk.0.path().join("filler");
     let fills = filler.clone();
     field.hostile.offers(stock(12 << 20), move |_, ask| {
         if ask.root().is_some() {
@@ -82,11 +99,14 @@ async fn a_disk_that_is_full_takes_nothing_and_goes_on_when_there_is_room() {
     field.hostile.offers(stock(12 << 20), honestly);
     let own = &field.server.own;
     let again = own
-        .post(&field.server.root, &format!("/api/v1/transfers/{id}/retry"), &json!({}))
+        .post(
+            &field.server.root,
+            &format!("/api/v1/transfers/{id}/retry"),
+            &json!({}),
+        )
         .await;
     assert!(again.status < 300, "{}", again.body);
+    field.tells_what_it_has().await;
     let ended = field.ended(&id).await;
     assert_eq!(ended["state"], "PUBLISHED", "{ended}");
-    drop(field);
-    let _ = unmount(&at, UnmountFlags::DETACH);
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::enrolled::Listening;
 use super::field::{Field, honestly, rule};
-use super::hostile::Stock;
+use super::hostile::{Reply, Stock};
 use super::package::noise;
 use super::pretended::Pretended;
 
@@ -240,9 +240,9 @@ async fn what_is_stopped_while_it_comes_leaves_nothing_and_is_never_published_af
     field.hostile.offers(stock("1.0"), move |stock, ask| {
         let name = ask.file()?;
         seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        Some(super::hostile::Reply {
+        Some(Reply {
             drips: true,
-            ..super::hostile::Reply::part(stock.bytes(name), ask)
+            ..Reply::part(stock.bytes(name), ask)
         })
     });
     let id = field.begins(&field.wish("app")).await;
@@ -277,4 +277,33 @@ async fn what_is_stopped_while_it_is_judged_is_not_published_after_that() {
     let next = field.moves("app", stock("2.0"), honestly).await;
     assert_eq!(next["state"], "PUBLISHED", "{next}");
     assert_eq!(field.published("app").await, ["2.0"]);
+}
+
+#[tokio::test]
+async fn another_grant_for_what_has_begun_leaves_nothing_of_that_and_is_judged_by_itself() {
+    let field = Field::new().await;
+    let own = |grant: &Grant| Field::sign(&field.server.own, grant);
+    // The first is left in the middle of its second file.
+    let files = [("a.img", &b"whole"[..]), ("b.img", &b"never whole"[..])];
+    field.hostile.offers(Stock::of_files("1.0", &files), |_, ask| {
+        (ask.file() == Some("b.img")).then(Reply::missing)
+    });
+    let first = field.grant("app");
+    let task = field.receives(&own(&first)).await;
+    assert_eq!(refused(&task), "vcc.refused", "{task}");
+    assert_eq!(field.published("app").await, [] as [String; 0]);
+    // The same files under another name: what was called otherwise isn't what is signed for in the end.
+    field.hostile.offers(Stock::of_files("2.0", &files), honestly);
+    let second = Grant {
+        number: 2,
+        label: "2.0".to_owned(),
+        ..first.clone()
+    };
+    let task = field.receives(&own(&second)).await;
+    assert_eq!(task["result"]["phase"], "PUBLISHED", "{task}");
+    assert_eq!(field.published("app").await, ["2.0"]);
+    assert_eq!(field.files("quarantine").len(), 0);
+    let signed: Signed = serde_json::from_value(task["result"]["receipt"].clone()).unwrap();
+    let receipt: Receipt = signed.read(Purpose::Receipt).unwrap();
+    assert_eq!((receipt.label.as_str(), receipt.digest), ("2.0", second.digest));
 }

@@ -6,7 +6,7 @@ use appliance::digest::Digest;
 
 use super::field::{Field, counted, honestly, rule};
 use super::hostile::{Ask, Reply, Stock, index, signed_root};
-use super::package::noise;
+use super::package::{Publisher, noise};
 use super::pretended::Pretended;
 
 const BYTES: usize = 3 << 20;
@@ -182,6 +182,23 @@ async fn answers_that_break_off_once_are_gone_on_with() {
         })
         .await;
     assert_eq!(ended["state"], "PUBLISHED", "{ended}");
+}
+
+#[tokio::test]
+async fn answers_that_break_off_each_time_end_the_transfer_by_a_rule() {
+    let field = Field::new().await;
+    let publisher = Publisher::new("Publisher");
+    let stock = Stock::of_package("1.0", &publisher, "1.0", b"disk");
+    let ended = field
+        .moves("web", stock, |stock, ask| {
+            let mut part = Reply::part(stock.bytes(ask.file()?), ask);
+            part.body.truncate(part.length / 2);
+            (ask.file() == Some("web.mf")).then_some(part)
+        })
+        .await;
+    assert_eq!(ended["state"], "FAILED", "{ended}");
+    assert_eq!(rule(&ended["refusal"]), "vcc.unreachable", "{ended}");
+    assert_eq!(field.published("web").await, [] as [String; 0]);
 }
 
 #[tokio::test]

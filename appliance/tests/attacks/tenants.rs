@@ -30,10 +30,7 @@ async fn what_comes_for_a_tenant_is_another_s_neither_to_see_nor_to_make_use_of(
         let task = field.receives(&grant(tenant)).await;
         let told = &task["result"];
         assert_eq!(told["phase"], "PUBLISHED", "{task}");
-        (
-            told["wire"].as_u64().unwrap(),
-            told["reused"].as_u64().unwrap(),
-        )
+        (told["wire"].as_u64().unwrap(), told["reused"].as_u64().unwrap())
     };
     let has = async |session: &str| {
         let items = node.own.get(session, "/api/v1/items?q=app").await.body;

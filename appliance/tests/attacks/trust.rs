@@ -33,7 +33,7 @@ async fn a_publisher_whom_the_destination_doesn_t_believe_is_refused_before_any_
     field.believes("known", &known.certificate).await;
     assert_eq!(
         rule(&foreseen(&field, package(&stranger, "1.0")).await),
-        "trust.unknown-signer"
+        "certificate.untrusted"
     );
     let moved = field.moves("web", package(&known, "1.0"), honestly).await;
     assert_eq!(moved["state"], "PUBLISHED", "{moved}");
@@ -47,7 +47,7 @@ async fn what_was_changed_after_it_was_signed_is_refused_by_file() {
     for (name, expected) in [
         ("web-disk.vmdk", "manifest.digest"),
         ("web.ovf", "manifest.digest"),
-        ("web.mf", "signature.value"),
+        ("web.mf", "certificate.signature"),
     ] {
         let mut stock = package(&publisher, "1.0");
         let bytes = stock.bytes_mut(name);
@@ -67,10 +67,15 @@ async fn what_was_changed_after_it_was_signed_is_refused_by_file() {
         let mut stock = package(&publisher, "1.0");
         stock.files.retain(|(name, _)| name != gone);
         let refusal = foreseen(&field, stock).await;
-        assert!(
-            ["signature.missing", "manifest.missing"].contains(&rule(&refusal)),
-            "{refusal}"
+        let missing = format!(
+            "{}.missing",
+            if gone == "web.mf" {
+                "manifest"
+            } else {
+                "certificate"
+            }
         );
+        assert_eq!(rule(&refusal), missing, "{refusal}");
     }
 }
 
@@ -104,12 +109,15 @@ async fn a_certificate_that_was_taken_back_or_has_ended_signs_nothing_any_more()
     let [good, revoked] = [2, 3].map(|number| authority.publisher("Publisher", number, 300));
     let ended = authority.publisher("Publisher", 4, -1);
     let moved = field.moves("web", package(&revoked, "1.0"), honestly).await;
-    assert_eq!(moved["state"], "PUBLISHED", "nobody has taken it back yet: {moved}");
+    assert_eq!(
+        moved["state"], "PUBLISHED",
+        "nobody has taken it back yet: {moved}"
+    );
     let list = authority.takes_back(&[3]);
     field
         .asks(&json!({ "revocation_lists": [list], "require_revocation_list": true }))
         .await;
-    for (publisher, expected) in [(&revoked, "crl.revoked"), (&ended, "certificate.expired")] {
+    for (publisher, expected) in [(&revoked, "certificate.revoked"), (&ended, "certificate.expired")] {
         let ended = field.moves("web", package(publisher, "2.0"), honestly).await;
         assert_eq!(ended["state"], "REJECTED", "{ended}");
         assert_eq!(rule(&ended["refusal"]), expected, "{ended}");

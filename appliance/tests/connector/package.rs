@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use ovf::certificate::{Certificate, Signer, SigningKey};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
 };
 use ring::digest::{SHA256, digest};
 use rsa::RsaPrivateKey;
