@@ -1,4 +1,4 @@
-//! A server and nodes of it, each a process on the loopback interface of this machine, and what moves between them.
+//! A server and nodes, of it or alone, each a process on the loopback interface of this machine, and what moves between them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +17,7 @@ pub struct Node {
     pub connector: Connector,
     /// Its state directory.
     pub state: PathBuf,
-    /// Its id at the server.
+    /// Its id at the server, where it has one.
     pub id: String,
     catalog: String,
 }
@@ -72,6 +72,11 @@ impl Clouds {
 }
 
 impl Node {
+    /// One that has no server.
+    pub fn alone(state: &Path) -> Self {
+        Self::with_catalog(Connector::start("node", state).set_up(None), state, String::new())
+    }
+
     fn enrol(server: &Connector, state: &Path, name: &str) -> Self {
         let code = server
             .post("/api/v1/enrolment-codes", &json!({ "minutes": 60 }))
@@ -85,6 +90,10 @@ impl Node {
         let approval = json!({ "fingerprint": own["fingerprint"] });
         let approved = server.post(&format!("/api/v1/nodes/{id}/approve"), &approval);
         assert_eq!(approved.status, 200, "{approved:?}");
+        Self::with_catalog(connector, state, id)
+    }
+
+    fn with_catalog(connector: Connector, state: &Path, id: String) -> Self {
         let made = connector.post("/api/v1/catalogs", &json!({ "name": "images" }));
         assert_eq!(made.status, 201, "{made:?}");
         Self {
@@ -113,6 +122,15 @@ impl Node {
         assert_eq!(made.status, 201, "{made:?}");
     }
 
+    /// Announces a version of these files, and gives its path.
+    pub fn announce(&self, item: &str, kind: &str, version: &str, files: &Value) -> String {
+        let wish = json!({ "item": item, "kind": kind, "version": version, "files": files });
+        let path = format!("/api/v1/catalogs/{}/versions", self.catalog);
+        let announced = self.connector.post(&path, &wish);
+        assert_eq!(announced.status, 201, "{announced:?}");
+        format!("/api/v1/versions/{}", announced.json()["id"].as_str().unwrap())
+    }
+
     /// Brings files as a version, and gives what became of it.
     pub fn bring(&self, item: &str, kind: &str, version: &str, files: &[&Path]) -> Value {
         let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -120,18 +138,19 @@ impl Node {
             .iter()
             .map(|path| json!({ "name": name(path), "bytes": path.metadata().unwrap().len() }))
             .collect();
-        let wish = json!({ "item": item, "kind": kind, "version": version, "files": announced });
-        let path = format!("/api/v1/catalogs/{}/versions", self.catalog);
-        let announced = self.connector.post(&path, &wish);
-        assert_eq!(announced.status, 201, "{announced:?}");
-        let path = format!("/api/v1/versions/{}", announced.json()["id"].as_str().unwrap());
+        let path = self.announce(item, kind, version, &announced.into());
         for file in files {
             let target = format!("{path}/files/{}", name(file));
             artefacts::success(self.curl(&target).arg("--upload-file").arg(file));
         }
+        self.judged(&path)
+    }
+
+    /// What became of a version whose files are there.
+    pub fn judged(&self, path: &str) -> Value {
         let end = Instant::now() + PATIENCE;
         loop {
-            let version = self.connector.get(&path);
+            let version = self.connector.get(path);
             if !["RECEIVING", "VERIFYING"].contains(&version["state"].as_str().unwrap()) {
                 return version;
             }

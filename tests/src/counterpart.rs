@@ -28,12 +28,13 @@ pub fn find_python(name: &str) -> Option<Command> {
     }
 }
 
-fn missing(program: &str) -> Option<Command> {
+/// Notes that the machine lacks something, for which the caller returns. In CI nothing may lack.
+pub fn missing<T>(what: &str) -> Option<T> {
     assert!(
         std::env::var_os("CI").is_none(),
-        "{program} is missing, and CI must not skip"
+        "{what} is missing, and CI must not skip"
     );
     let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
-    eprintln!("skipped ({count}): {program} is not installed");
+    eprintln!("skipped ({count}): {what} is missing");
     None
 }

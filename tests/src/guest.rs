@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::artefacts;
-use crate::segment::End;
+use crate::plug::Plug;
 use crate::web::{self, Answer};
 
 /// Emulated machines on shared cores: a boot takes 20 to 60 seconds, now and then far more.
@@ -38,11 +38,10 @@ impl Guest {
         Self::start_by(artefacts::ova(), package, arguments)
     }
 
-    /// Starts the package that `make` built, its first adapter at one end of a segment, and the one with the forwarded port after
-    /// that.
-    pub fn start_on<S: AsRef<OsStr>>(end: &End, arguments: &[S]) -> Self {
+    /// Starts the package that `make` built, its first adapter where the plug says, and the one with the forwarded port after that.
+    pub fn start_on<S: AsRef<OsStr>>(plug: &Plug, arguments: &[S]) -> Self {
         let mut ova = artefacts::ova();
-        ova.env("PATH", end.path());
+        ova.env("PATH", plug.path());
         Self::start_by(ova, &artefacts::package(), arguments)
     }
 

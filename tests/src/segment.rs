@@ -1,19 +1,21 @@
 //! A piece of Ethernet between two guests, with a witness who writes down every frame.
 
-use std::ffi::OsString;
 use std::net::UdpSocket;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+use crate::plug::Plug;
+
 /// The length of a capture's header, and of that of each frame in it.
 const HEADER: usize = 24;
 const FRAME_HEADER: usize = 16;
+const CAPTURE: &str = "capture";
 
 /// Where one guest is connected.
 pub struct End {
     folder: TempDir,
+    pub plug: Plug,
     /// Of its adapter.
     pub hardware: [u8; 6],
 }
@@ -29,38 +31,24 @@ pub fn ends() -> [End; 2] {
 impl End {
     /// Frames leave from `own`, a port of the loopback interface, for `other`.
     fn new(number: u8, own: u16, other: u16) -> Self {
-        let end = Self {
-            folder: tempfile::tempdir().unwrap(),
-            hardware: [0x52, 0x54, 0, 7, 0, number],
-        };
-        let hardware = end.hardware.map(|byte| format!("{byte:02x}")).join(":");
-        // `ova run` has the package's own adapters alone. Those that come first have the first slots.
-        let script = format!(
-            "#!/bin/sh\n\
-             PATH='{}'\n\
-             exec qemu-system-x86_64 \
-             -netdev socket,id=segment,udp=127.0.0.1:{other},localaddr=127.0.0.1:{own} \
-             -object filter-dump,id=witness,netdev=segment,file='{}' \
-             -device virtio-net-pci,netdev=segment,mac={hardware},romfile= \"$@\"\n",
-            std::env::var("PATH").unwrap(),
-            end.capture().display(),
+        let (folder, hardware) = (tempfile::tempdir().unwrap(), [0x52, 0x54, 0, 7, 0, number]);
+        let plug = Plug::new(
+            &format!("socket,udp=127.0.0.1:{other},localaddr=127.0.0.1:{own}"),
+            hardware,
+            &format!(
+                "-object filter-dump,id=witness,netdev=plug,file='{}'",
+                folder.path().join(CAPTURE).display()
+            ),
         );
-        let program = end.folder.path().join("qemu-system-x86_64");
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
-        end
-    }
-
-    /// Where programs are looked for, so that QEMU is started with this end.
-    pub(crate) fn path(&self) -> OsString {
-        let mut path = self.folder.path().as_os_str().to_owned();
-        path.push(":");
-        path.push(std::env::var_os("PATH").unwrap());
-        path
+        Self {
+            folder,
+            plug,
+            hardware,
+        }
     }
 
     fn capture(&self) -> PathBuf {
-        self.folder.path().join("capture")
+        self.folder.path().join(CAPTURE)
     }
 
     /// What went over it so far.

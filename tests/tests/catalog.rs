@@ -5,75 +5,33 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::connector::Connector;
+use e2e::clouds::Node;
 use e2e::{artefacts, counterpart};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A node, a catalog, and a place for files.
-struct Node {
-    connector: Connector,
-    catalog: String,
+/// A node that nobody steers, and a place for files.
+struct Shelf {
+    node: Node,
     folder: tempfile::TempDir,
 }
 
-impl Node {
+impl Shelf {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let connector = Connector::start("node", &folder.path().join("state")).set_up(None);
-        let made = connector.post("/api/v1/catalogs", &json!({ "name": "images" }));
-        assert_eq!(made.status, 201, "{made:?}");
-        let catalog = made.json()["id"].as_str().unwrap().to_owned();
-        Self {
-            connector,
-            catalog,
-            folder,
-        }
-    }
-
-    fn curl(&self, path: &str) -> Command {
-        let mut curl = Command::new("curl");
-        curl.args(["--silent", "--show-error", "--fail", "--noproxy", "*", "--cacert"])
-            .arg(self.folder.path().join("state/identity/cert.pem"))
-            .arg("--header")
-            .arg(format!("Authorization: Bearer {}", self.connector.token))
-            .arg(format!("{}{path}", self.connector.origin()));
-        curl
+        let node = Node::alone(&folder.path().join("state"));
+        Self { node, folder }
     }
 
     /// Brings files as a version of the item `node`, and gives what became of it.
     fn bring(&self, version: &str, files: &[&Path]) -> Value {
-        let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
-        let announced: Vec<_> = files
-            .iter()
-            .map(|path| json!({ "name": name(path), "bytes": path.metadata().unwrap().len() }))
-            .collect();
-        let wish = json!({ "item": "node", "kind": "package", "version": version, "files": announced });
-        let path = format!("/api/v1/catalogs/{}/versions", self.catalog);
-        let announced = self.connector.post(&path, &wish);
-        assert_eq!(announced.status, 201, "{announced:?}");
-        let path = format!("/api/v1/versions/{}", announced.json()["id"].as_str().unwrap());
-        for file in files {
-            let target = format!("{path}/files/{}", name(file));
-            artefacts::success(self.curl(&target).arg("--upload-file").arg(file));
-        }
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let version = self.connector.get(&path);
-            if version["state"] != "VERIFYING" {
-                return version;
-            }
-            assert!(Instant::now() < end, "{version}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        self.node.bring("node", "package", version, files)
     }
 
     fn believe(&self) {
         let certificate = std::fs::read_to_string(artefacts::key("ca.pem")).unwrap();
-        let root = json!({ "name": "publisher", "certificate": certificate });
-        let named = self.connector.post("/api/v1/trust-roots", &root);
-        assert_eq!(named.status, 201, "{named:?}");
+        self.node.trust(&certificate);
     }
 }
 
@@ -88,14 +46,14 @@ fn failures(version: &Value) -> Vec<&Value> {
 
 #[test]
 fn the_signed_appliance_is_published_once_its_publisher_is_believed_and_every_client_gets_it_whole() {
-    let node = Node::new();
+    let shelf = Shelf::new();
     let package = artefacts::package();
-    let stranger = node.bring("1.0", &[&package]);
+    let stranger = shelf.bring("1.0", &[&package]);
     assert_eq!(stranger["state"], "REJECTED", "{stranger}");
     assert_eq!(failures(&stranger)[0]["code"], "trust.nobody");
 
-    node.believe();
-    let published = node.bring("1.0", &[&package]);
+    shelf.believe();
+    let published = shelf.bring("1.0", &[&package]);
     assert_eq!(published["state"], "PUBLISHED", "{published}");
     assert!(
         published["verdict"]["signer"]["subject"].is_string(),
@@ -108,9 +66,9 @@ fn the_signed_appliance_is_published_once_its_publisher_is_believed_and_every_cl
     );
 
     let original = std::fs::read(&package).unwrap();
-    let taken = node.folder.path().join("taken.ova");
+    let taken = shelf.folder.path().join("taken.ova");
     std::fs::write(&taken, &original[..original.len() / 3]).unwrap();
-    artefacts::success(node.curl(&path).args(["-C", "-", "-o"]).arg(&taken));
+    artefacts::success(shelf.node.curl(&path).args(["-C", "-", "-o"]).arg(&taken));
     assert!(std::fs::read(&taken).unwrap() == original);
     let mut verify = artefacts::ova();
     artefacts::success(
@@ -134,21 +92,24 @@ fn the_signed_appliance_is_published_once_its_publisher_is_believed_and_every_cl
         ])
         .arg(format!(
             "--ca-certificate={}",
-            node.folder.path().join("state/identity/cert.pem").display()
+            shelf.folder.path().join("state/identity/cert.pem").display()
         ))
-        .arg(format!("--header=Authorization: Bearer {}", node.connector.token))
-        .arg(format!("--dir={}", node.folder.path().display()))
+        .arg(format!(
+            "--header=Authorization: Bearer {}",
+            shelf.node.connector.token
+        ))
+        .arg(format!("--dir={}", shelf.folder.path().display()))
         .arg("--out=four.ova")
-        .arg(format!("{}{path}", node.connector.origin()));
+        .arg(format!("{}{path}", shelf.node.connector.origin()));
     artefacts::success(&mut aria2);
-    assert!(std::fs::read(node.folder.path().join("four.ova")).unwrap() == original);
+    assert!(std::fs::read(shelf.folder.path().join("four.ova")).unwrap() == original);
 }
 
 #[test]
 fn what_was_tampered_with_is_refused_with_the_file_and_the_rule_and_its_bytes_are_gone() {
-    let node = Node::new();
-    node.believe();
-    let unpacked = node.folder.path().join("unpacked");
+    let shelf = Shelf::new();
+    shelf.believe();
+    let unpacked = shelf.folder.path().join("unpacked");
     let mut extract = artefacts::ova();
     extract
         .arg("extract")
@@ -162,7 +123,7 @@ fn what_was_tampered_with_is_refused_with_the_file_and_the_rule_and_its_bytes_ar
         .collect();
     files.sort();
     let whole: Vec<_> = files.iter().map(std::path::PathBuf::as_path).collect();
-    let published = node.bring("1.0", &whole);
+    let published = shelf.bring("1.0", &whole);
     assert_eq!(published["state"], "PUBLISHED", "{published}");
 
     let disk = files
@@ -173,7 +134,7 @@ fn what_was_tampered_with_is_refused_with_the_file_and_the_rule_and_its_bytes_ar
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(disk, bytes).unwrap();
-    let refused = node.bring("1.1", &whole);
+    let refused = shelf.bring("1.1", &whole);
     assert_eq!(refused["state"], "REJECTED");
     let named = disk.file_name().unwrap().to_str().unwrap();
     let failures = failures(&refused);
@@ -182,14 +143,14 @@ fn what_was_tampered_with_is_refused_with_the_file_and_the_rule_and_its_bytes_ar
         failures[0]["code"].as_str().unwrap().contains("digest"),
         "{failures:?}"
     );
-    let item = node.connector.get("/api/v1/items");
+    let item = shelf.node.connector.get("/api/v1/items");
     assert_eq!(
         item[0]["version"], "1.0",
         "the good one is still what the item offers"
     );
     let kept = || {
         let found = Command::new("find")
-            .arg(node.folder.path().join("state"))
+            .arg(shelf.folder.path().join("state"))
             .args(["-path", "*/blobs/*", "-type", "f", "-o"])
             .args(["-path", "*/quarantine/*", "-type", "f"])
             .output()

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::connector::{Connector, PASSWORD, set_up};
+use e2e::namespace::Namespace;
 use e2e::{artefacts, counterpart, web};
 use serde_json::{Value, json};
 
@@ -82,64 +83,33 @@ fn on_a_full_disk_changes_are_refused_whole_and_nothing_that_was_answered_is_los
     assert_eq!(web::get(&origin, "/readyz").unwrap().status, 200);
 }
 
-/// Two network namespaces with a cable between them; dropped, they are removed.
+/// Two network namespaces with a cable between them.
 struct Cable {
-    names: [String; 2],
+    ends: [Namespace; 2],
 }
 
 const SERVER: &str = "10.77.0.1";
 const NODE: &str = "10.77.0.2";
 
-fn ip(arguments: &[&str]) {
-    artefacts::success(counterpart::find("ip").unwrap().args(arguments));
-}
-
 impl Cable {
-    fn new() -> Self {
-        let id = std::process::id();
-        let names = [format!("vcc-{id}-a"), format!("vcc-{id}-b")];
-        for name in &names {
-            ip(&["netns", "add", name]);
+    fn new() -> Option<Self> {
+        let ends = [Namespace::new("a")?, Namespace::new("b")?];
+        let other = ends[1].name();
+        ends[0].ip(&format!("link add cable type veth peer name cable netns {other}"));
+        for (end, address) in ends.iter().zip([SERVER, NODE]) {
+            end.ip(&format!("address add {address}/24 dev cable"));
+            end.ip("link set cable up");
         }
-        let [a, b] = &names;
-        ip(&[
-            "-n", a, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", b,
-        ]);
-        for (name, address) in names.iter().zip([SERVER, NODE]) {
-            ip(&[
-                "-n",
-                name,
-                "address",
-                "add",
-                &format!("{address}/24"),
-                "dev",
-                "cable",
-            ]);
-            ip(&["-n", name, "link", "set", "lo", "up"]);
-            ip(&["-n", name, "link", "set", "cable", "up"]);
-        }
-        Self { names }
+        Some(Self { ends })
     }
 
     fn set(&self, state: &str) {
-        ip(&["-n", &self.names[0], "link", "set", "cable", state]);
+        self.ends[0].ip(&format!("link set cable {state}"));
     }
 
     /// A command in the namespace of the server or the node.
     fn command(&self, end: usize) -> Command {
-        let mut command = counterpart::find("ip").unwrap();
-        command
-            .args(["netns", "exec", &self.names[end]])
-            .arg(artefacts::vcc());
-        command
-    }
-}
-
-impl Drop for Cable {
-    fn drop(&mut self) {
-        for name in &self.names {
-            let _ = Command::new("ip").args(["netns", "delete", name]).status();
-        }
+        self.ends[end].command(&artefacts::vcc())
     }
 }
 
@@ -198,10 +168,7 @@ impl<'a> Person<'a> {
 
 #[test]
 fn a_node_behind_a_cut_cable_is_shown_as_such_says_why_and_comes_back() {
-    if counterpart::find("ip").is_none() {
-        return;
-    }
-    let cable = Cable::new();
+    let Some(cable) = Cable::new() else { return };
     let (server_state, node_state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let run = |end: usize, role: &str, address: &str, state: &Path| {
         let mut command = cable.command(end);

@@ -159,8 +159,8 @@ fn a_tagged_network_carries_a_node_to_its_server_by_both_versions_of_ip_at_the_l
     let mut node = properties(["role=node", "ip=192.0.2.2/24", "ip6=2001:db8:7::2/64"]);
     node.extend(["--prop".to_owned(), routes, "--prop".to_owned(), ntp]);
     let (server, node) = (
-        Guest::start_on(&server_end, &server),
-        Guest::start_on(&node_end, &node),
+        Guest::start_on(&server_end.plug, &server),
+        Guest::start_on(&node_end.plug, &node),
     );
     server.wait_console("network interface=vlan7 address=192.0.2.1/24", 1);
     node.wait_console("network interface=vlan7 address=2001:db8:7::2/64", 1);
