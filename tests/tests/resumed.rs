@@ -82,7 +82,7 @@ impl Shelf {
         offset
     }
 
-    /// Sends a file from an offset on, `-` where curl is to find out by itself.
+    /// Sends a file from an offset on.
     fn send_from(&self, path: &str, file: &Path, offset: &str) -> Command {
         let mut curl = self.node.curl(path);
         curl.args(["--continue-at", offset, "--upload-file"]).arg(file);
@@ -234,10 +234,12 @@ fn an_upload_whose_source_changes_between_two_parts_is_refused_and_begins_anew()
     artefacts::exits(&mut shelf.send_from(&path, &source, &offset.to_string()), REFUSED);
     assert_eq!(shelf.offset(&path), 0, "nothing of it is gone on with");
 
-    // Of an upload curl doesn't find out how much is there: all of it is sent, and taken as such.
+    // Of an upload curl doesn't find out how much is there, and says that it begins at 0: what came stays for who knows better.
     shelf.file("tool.bin", &before);
-    shelf.send_a_part(&path, &source);
-    artefacts::success(&mut shelf.send_from(&path, &source, "-"));
+    let offset = shelf.send_a_part(&path, &source);
+    artefacts::exits(&mut shelf.send_from(&path, &source, "-"), REFUSED);
+    assert_eq!(shelf.offset(&path), offset);
+    artefacts::success(&mut shelf.send_from(&path, &source, &offset.to_string()));
     let published = shelf.node.judged(&version);
     assert_eq!(published["state"], "PUBLISHED", "{published}");
     let taken = shelf.path("taken.bin");
