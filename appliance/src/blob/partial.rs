@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use uuid::Uuid;
@@ -17,8 +18,9 @@ use crate::error::{Error, Kind, Result};
 use crate::file;
 use crate::store::Space;
 
-/// After so many bytes they are synced and recorded: what a power cut can take.
+/// After so many bytes they are synced and recorded, or after so long where they come slowly: what a power cut can take.
 const SYNC_EVERY: u64 = 64 << 20;
+const SYNC_AFTER: Duration = Duration::from_secs(5);
 /// Bytes that are read at once for the digest.
 const PIECE: usize = 1 << 20;
 
@@ -37,6 +39,8 @@ pub struct Partial {
     /// A sync failed: nobody knows what is on the disk of what came after the last one.
     is_broken: bool,
     sync_every: u64,
+    /// When it was last synced, or begun.
+    synced: Instant,
 }
 
 impl Partial {
@@ -56,6 +60,7 @@ impl Partial {
             hasher: Hasher::default(),
             is_broken: false,
             sync_every: SYNC_EVERY,
+            synced: Instant::now(),
         })
     }
 
@@ -84,6 +89,7 @@ impl Partial {
             hasher,
             is_broken: false,
             sync_every: SYNC_EVERY,
+            synced: Instant::now(),
         })
     }
 
@@ -143,7 +149,8 @@ impl Partial {
     }
 
     fn sync_if_due(&mut self) -> Result<()> {
-        match self.received - self.durable >= self.sync_every {
+        let waiting = self.received - self.durable;
+        match waiting >= self.sync_every || waiting > 0 && self.synced.elapsed() >= SYNC_AFTER {
             true => self.sync(),
             false => Ok(()),
         }
@@ -204,6 +211,7 @@ impl Partial {
         };
         record.keep(&self.folder)?;
         self.durable = self.received;
+        self.synced = Instant::now();
         self.is_broken = false;
         Ok(())
     }
