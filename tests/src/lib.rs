@@ -9,6 +9,7 @@
     reason = "a failed expectation of a test is a panic"
 )]
 
+pub mod appliances;
 pub mod archive;
 pub mod artefacts;
 pub mod authority;
@@ -24,6 +25,7 @@ pub mod guest;
 pub mod libvirt;
 pub mod measure;
 pub mod namespace;
+pub mod noise;
 pub mod person;
 pub mod plug;
 pub mod reading;

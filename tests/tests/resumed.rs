@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::clouds::Node;
+use e2e::noise::noise;
 use e2e::{artefacts, counterpart};
 use serde_json::{Value, json};
 
@@ -86,16 +87,6 @@ impl Shelf {
     }
 }
 
-/// Bytes without any order, the same ones for the same seed.
-fn noise(seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let words = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state ^ (state >> 29)).to_be_bytes()
-    });
-    words.take(BYTES / 8).flatten().collect()
-}
-
 /// SHA-256 of a file, by openssl, in hexadecimal and as `Repr-Digest` has it.
 fn digests(path: &Path) -> (String, String) {
     let by = |end: &str| {
@@ -109,7 +100,7 @@ fn digests(path: &Path) -> (String, String) {
 #[test]
 fn a_download_that_goes_on_by_the_etag_of_what_was_begun_is_never_of_two_files() {
     let shelf = Shelf::new();
-    let (former, current) = (noise(1), noise(2));
+    let (former, current) = (noise(1, BYTES), noise(2, BYTES));
     let (was, is) = (shelf.offer("1.0", &former), shelf.offer("2.0", &current));
     let (part, tag) = (shelf.path("part.bin"), shelf.path("etag"));
     let mut curl = shelf.node.curl(&was);
@@ -212,8 +203,8 @@ fn a_part_that_was_damaged_here_is_found_out_and_comes_anew() {
 fn an_upload_whose_source_changes_between_two_parts_is_refused_and_begins_anew() {
     let shelf = Shelf::new();
     let (before, after) = (
-        noise(1),
-        [&noise(1)[..BYTES / 2], &noise(2)[BYTES / 2..]].concat(),
+        noise(1, BYTES),
+        [&noise(1, BYTES)[..BYTES / 2], &noise(2, BYTES)[BYTES / 2..]].concat(),
     );
     let source = shelf.file("tool.bin", &before);
     let announced = json!([{ "name": "tool.bin", "bytes": BYTES, "digest": digests(&source).0 }]);

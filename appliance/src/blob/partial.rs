@@ -39,6 +39,7 @@ pub struct Partial {
     /// A sync failed: nobody knows what is on the disk of what came after the last one.
     is_broken: bool,
     sync_every: u64,
+    sync_after: Duration,
     /// When it was last synced, or begun.
     synced: Instant,
 }
@@ -60,6 +61,7 @@ impl Partial {
             hasher: Hasher::default(),
             is_broken: false,
             sync_every: SYNC_EVERY,
+            sync_after: SYNC_AFTER,
             synced: Instant::now(),
         })
     }
@@ -89,6 +91,7 @@ impl Partial {
             hasher,
             is_broken: false,
             sync_every: SYNC_EVERY,
+            sync_after: SYNC_AFTER,
             synced: Instant::now(),
         })
     }
@@ -150,7 +153,7 @@ impl Partial {
 
     fn sync_if_due(&mut self) -> Result<()> {
         let waiting = self.received - self.durable;
-        match waiting >= self.sync_every || waiting > 0 && self.synced.elapsed() >= SYNC_AFTER {
+        match waiting >= self.sync_every || waiting > 0 && self.synced.elapsed() >= self.sync_after {
             true => self.sync(),
             false => Ok(()),
         }
@@ -257,6 +260,11 @@ impl Partial {
     #[cfg(test)]
     pub(super) fn sync_every(&mut self, bytes: u64) {
         self.sync_every = bytes;
+    }
+
+    #[cfg(test)]
+    pub(super) fn sync_after(&mut self, time: Duration) {
+        self.sync_after = time;
     }
 }
 

@@ -1,5 +1,6 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -201,6 +202,20 @@ fn what_a_power_cut_left_behind_the_last_sync_is_not_believed() {
         state.blobs.resume(&PROVIDER, id).unwrap_err().kind(),
         Kind::StateCorrupt
     );
+}
+
+#[test]
+fn what_comes_slowly_is_durable_before_much_of_it_is_there() {
+    let state = State::new();
+    let mut partial = state.blobs.receive(&PROVIDER, Uuid::new_v4(), 100).unwrap();
+    partial.write(0, b"at once").unwrap();
+    assert_eq!(partial.durable(), 0);
+    partial.sync_after(Duration::ZERO);
+    partial.write(7, b", late").unwrap();
+    assert_eq!(partial.durable(), 13);
+    partial.place(13, b"er").unwrap();
+    partial.advance(15).unwrap();
+    assert_eq!(partial.durable(), 15);
 }
 
 #[test]
