@@ -1,6 +1,7 @@
 //! A server and nodes in clouds of their own, each a process, with somebody who administers all of them.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -71,6 +72,31 @@ impl Member {
             .collect()
     }
 
+    /// Believes a publisher, by its certificate.
+    pub(crate) fn believes(&self, name: &str, certificate: &str) {
+        let file = self.person.file(&format!("{name}.pem"), certificate.trim());
+        self.person
+            .get(&["trust", "add", file.to_str().unwrap(), "--name", name]);
+    }
+
+    /// Takes an item's current version; nothing where that doesn't work, and otherwise the contents of the files by their names.
+    pub(crate) fn pulled(&self, item: &str) -> Option<BTreeMap<String, Vec<u8>>> {
+        let folder = tempfile::tempdir().unwrap();
+        let into = folder.path().join("taken");
+        std::fs::create_dir(&into).unwrap();
+        let item = format!("images/{item}");
+        let pulled = self
+            .person
+            .try_to(&["pull", &item, "-o", &format!("{}/", into.to_str().unwrap())]);
+        let read = |entry: std::io::Result<std::fs::DirEntry>| {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            (name, std::fs::read(entry.path()).unwrap())
+        };
+        let taken = || std::fs::read_dir(&into).unwrap().map(read).collect();
+        (pulled.status == 0).then(taken)
+    }
+
     /// Files below a folder of the state.
     pub(crate) fn files(&self, folder: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
@@ -101,47 +127,63 @@ impl Clouds {
             server,
             nodes: Vec::new(),
         };
+        let address = all.server.service.address.clone();
         for cloud in clouds {
-            let mut node = Member::start("node");
-            let code = node.person.home.path().join("enrolment-code");
-            let made = all.server.person.call(&["node", "code"], &[("--output", &code)]);
-            assert_eq!(made.status, 0, "{}", made.err);
-            let join = [
-                "node",
-                "join",
-                &all.server.service.address,
-                "--cloud",
-                cloud,
-                "--name",
-                cloud,
-            ];
-            let joined = node.person.call(&join, &[("--code-file", &code)]);
-            assert_eq!(joined.status, 0, "{}", joined.err);
-            let fingerprint = node.person.get(&["status"])["enrolment"]["fingerprint"].clone();
-            let approved = all
-                .server
-                .person
-                .get(&["node", "approve", cloud, fingerprint.as_str().unwrap()]);
-            node.id = approved["id"].as_str().unwrap().to_owned();
-            node.person.get(&["catalog", "create", "images"]);
-            all.nodes.push(node);
+            all.join(cloud, &address);
         }
-        for node in &all.nodes {
-            all.wait_for_endpoint(&node.id);
-        }
+        all.are_live();
         all
     }
 
-    fn wait_for_endpoint(&self, id: &str) {
+    /// Takes in another node, which reaches the server at an address.
+    pub(crate) fn join(&mut self, cloud: &str, address: &str) {
+        let mut node = Member::start("node");
+        let code = node.person.home.path().join("enrolment-code");
+        let made = self.server.person.call(&["node", "code"], &[("--output", &code)]);
+        assert_eq!(made.status, 0, "{}", made.err);
+        let join = ["node", "join", address, "--cloud", cloud, "--name", cloud];
+        let joined = node.person.call(&join, &[("--code-file", &code)]);
+        assert_eq!(joined.status, 0, "{}", joined.err);
+        let fingerprint = node.person.get(&["status"])["enrolment"]["fingerprint"].clone();
+        let approved = self
+            .server
+            .person
+            .get(&["node", "approve", cloud, fingerprint.as_str().unwrap()]);
+        node.id = approved["id"].as_str().unwrap().to_owned();
+        node.person.get(&["catalog", "create", "images"]);
+        self.nodes.push(node);
+    }
+
+    /// Waits until the server has heard of all nodes, and where they are reached.
+    pub(crate) fn are_live(&self) {
+        for node in &self.nodes {
+            self.wait_for_node(&node.id, |node| {
+                node["status"] == "LIVE" && node["endpoint"].is_string()
+            });
+        }
+    }
+
+    fn wait_for_node(&self, id: &str, wanted: impl Fn(&Value) -> bool) {
         let start = Instant::now();
         loop {
             let node = self.server.curl.get(&format!("/api/v1/nodes/{id}")).json();
-            if node["status"] == "LIVE" && node["endpoint"].is_string() {
+            if wanted(&node) {
                 return;
             }
             assert!(start.elapsed() < PATIENCE, "{node}");
             sleep(Duration::from_millis(100));
         }
+    }
+
+    /// Has a node tell that it is reached somewhere else, and waits until the server knows.
+    pub(crate) fn is_reached_at(&self, node: usize, endpoint: &str) {
+        let node = &self.nodes[node];
+        let path = "/api/v1/configuration";
+        let revision = node.curl.get(path).json()["revision"].as_i64().unwrap();
+        let settings = json!({ "peer_endpoint": endpoint });
+        let changed = node.curl.change("PUT", path, revision, Some(&settings));
+        assert_eq!(changed.status, 200, "{}", changed.json());
+        self.wait_for_node(&node.id, |node| node["endpoint"] == endpoint);
     }
 
     /// What is wanted of the item of a name, from the first node to the second.
