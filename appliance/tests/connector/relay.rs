@@ -1,4 +1,5 @@
 //! A way to a service that breaks, or stops, where a test wants it to.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
