@@ -1,9 +1,11 @@
 //! A server and a destination that are what they are, and a source that is not.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use appliance::clock::{Clock, Moment};
 use appliance::task::{Kind, Task};
 use appliance::transfer::{Grant, Party, Purpose, Signed};
 use serde_json::{Value, json};
@@ -47,7 +49,17 @@ impl Field {
     /// One whose destination is on a disk.
     pub(crate) async fn on(folder: tempfile::TempDir) -> Self {
         let server = Listening::start().await;
-        let south = Reachable::new(&server, &folder.path().join("south")).await;
+        Self::of(server, folder, Clock::System).await
+    }
+
+    /// One whose clocks stand until they are set.
+    pub(crate) async fn at(now: Moment) -> Self {
+        let server = Listening::start_at(now).await;
+        Self::of(server, tempfile::tempdir().unwrap(), Clock::standing(now)).await
+    }
+
+    async fn of(server: Listening, folder: tempfile::TempDir, clock: Clock) -> Self {
+        let south = Reachable::on(&server, &folder.path().join("south"), clock).await;
         let keeping = tokio::spawn(appliance::catalog::keep(south.context()));
         let source = Pretended::enrol(&server.own, &server.root, "hostile").await;
         let hostile = Hostile::start(source.credentials(&server.own)).await;
@@ -179,7 +191,7 @@ impl Field {
             cloud: "north".to_owned(),
             place: serde_json::from_value(json!({ "catalog": "images", "item": item })).unwrap(),
         };
-        let now = appliance::clock::Clock::System.now();
+        let now = Clock::System.now();
         Grant {
             transfer: Uuid::new_v4(),
             number: 1,

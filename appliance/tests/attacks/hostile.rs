@@ -1,4 +1,5 @@
 //! A source that other nodes of its server believe to be one, and that answers as a test wants.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};

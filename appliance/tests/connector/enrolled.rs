@@ -234,7 +234,12 @@ pub(crate) async fn enrolled(state: &Path) -> (Listening, Following, String) {
 
 /// Another node that is taken in.
 pub(crate) async fn enrol(server: &Listening, state: &Path) -> (Following, String) {
-    let node = Following::start(state).await;
+    enrol_on(server, state, Clock::System).await
+}
+
+/// One that goes by a clock.
+pub(crate) async fn enrol_on(server: &Listening, state: &Path, clock: Clock) -> (Following, String) {
+    let node = Following::start_at(state, clock).await;
     let (status, told) = node.enrol(server.address, &server.code().await).await;
     assert_eq!((status, &told["state"]), (202, &json!("PENDING")), "{told}");
     let id = told["node"].as_str().unwrap().to_owned();

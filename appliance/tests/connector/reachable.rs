@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::enrolled::{Following, Listening, enrol};
+use super::enrolled::{Following, Listening, enrol_on};
 
 /// A node that is taken in, and takes connections.
 pub(crate) struct Reachable {
@@ -32,7 +32,12 @@ pub(crate) struct Reachable {
 
 impl Reachable {
     pub(crate) async fn new(server: &Listening, state: &Path) -> Self {
-        let (node, id) = enrol(server, state).await;
+        Self::on(server, state, Clock::System).await
+    }
+
+    /// One that goes by a clock.
+    pub(crate) async fn on(server: &Listening, state: &Path, clock: Clock) -> Self {
+        let (node, id) = enrol_on(server, state, clock).await;
         let own = Self::serve(node, id.parse().unwrap(), "127.0.0.1:0").await;
         own.credentials().await;
         own
