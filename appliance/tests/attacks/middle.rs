@@ -40,9 +40,20 @@ async fn whoever_ends_the_connection_with_another_key_is_told_nothing() {
 
 /// A way on which one bit of what comes back is turned, once, so many bytes after it began.
 async fn turning(target: String, at: usize) -> String {
+    let (address, _) = turning_often(target, move |passed| (passed <= at).then_some(at)).await;
+    address
+}
+
+/// A way on which one bit is turned wherever `next` says that the next one is to be, after so many bytes; and how many were so far.
+async fn turning_often(
+    target: String,
+    next: impl Fn(usize) -> Option<usize> + Clone + Send + 'static,
+) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let passed = Arc::new(AtomicUsize::new(0));
+    let turned = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&turned);
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let service = TcpStream::connect(&target).await.unwrap();
@@ -52,13 +63,14 @@ async fn turning(target: String, at: usize) -> String {
                 let _ = tokio::io::copy(&mut from_client, &mut to_service).await;
                 let _ = to_service.shutdown().await;
             });
-            let passed = Arc::clone(&passed);
+            let (passed, counted, next) = (Arc::clone(&passed), Arc::clone(&counted), next.clone());
             tokio::spawn(async move {
                 let mut piece = vec![0; 16 << 10];
                 while let Ok(length) = from_service.read(&mut piece).await {
                     let before = passed.fetch_add(length, Ordering::SeqCst);
-                    if (before..before + length).contains(&at) {
+                    if let Some(at) = next(before).filter(|at| (before..before + length).contains(at)) {
                         piece[at - before] ^= 1;
+                        counted.fetch_add(1, Ordering::SeqCst);
                     }
                     if length == 0 || to_client.write_all(&piece[..length]).await.is_err() {
                         break;
@@ -67,7 +79,28 @@ async fn turning(target: String, at: usize) -> String {
             });
         }
     });
-    address
+    (address, turned)
+}
+
+#[tokio::test]
+async fn bits_that_are_turned_again_and_again_cost_what_was_not_handed_on_yet_and_nothing_more() {
+    const BYTES: usize = 16 << 20;
+    const EVERY: usize = 1_700_001;
+    let field = Field::new().await;
+    let target = field.hostile.address.clone();
+    let (way, turned) = turning_often(target, |passed| Some(passed.next_multiple_of(EVERY).max(EVERY))).await;
+    field.source.is_reached_at(&field.server.own, &way).await;
+    let stock = Stock::of_files("1.0", &[("disk.img", &noise(9, BYTES))]);
+    let moved = field.moves("app", stock, honestly).await;
+    assert_eq!(moved["state"], "PUBLISHED", "{moved}");
+    let turned = turned.load(Ordering::SeqCst);
+    assert!(turned >= BYTES / EVERY, "{turned}");
+    let wire = usize::try_from(moved["wire"].as_u64().unwrap()).unwrap();
+    // Half a MiB is handed on together, with the chunk that was not whole yet.
+    let lost = turned * (1 << 20);
+    assert!((BYTES..BYTES + lost).contains(&wire), "{turned} times: {moved}");
+    assert_eq!(field.files("quarantine").len(), 0);
+    assert_eq!(field.published("app").await, ["1.0"]);
 }
 
 #[tokio::test]
