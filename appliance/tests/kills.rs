@@ -16,15 +16,17 @@ mod curl;
 mod package;
 #[path = "connector/people.rs"]
 mod people;
+#[path = "connector/store.rs"]
+mod store;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clouds::{Clouds, Member, PATIENCE};
 use package::noise;
 use serde_json::{Value, json};
+use store::Store;
 
 const SIZE: usize = 12 << 20;
 
@@ -149,85 +151,12 @@ fn a_transfer_comes_to_its_end_whoever_is_killed_meanwhile() {
     println!("{killed} kills, {number} transfers: all of them published, whole and once");
 }
 
-/// A file system of its own, whose machine can lose power: what was not written through to its device is gone.
-struct Store {
-    folder: tempfile::TempDir,
-    at: PathBuf,
-}
-
-impl Store {
-    fn mount(at: &Path) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let image = folder.path().join("image");
-        std::fs::File::create(&image).unwrap().set_len(1 << 30).unwrap();
-        let made = Command::new("mke2fs")
-            .args(["-q", "-t", "ext4"])
-            .arg(&image)
-            .status();
-        let store = Self {
-            folder,
-            at: at.to_owned(),
-        };
-        match made.is_ok_and(|made| made.success()) && store.attach() {
-            true => Some(store),
-            false => None,
-        }
-    }
-
-    fn image(&self) -> PathBuf {
-        self.folder.path().join("image")
-    }
-
-    fn attach(&self) -> bool {
-        let mut mount = Command::new("mount");
-        mount.args(["-o", "loop"]).arg(self.image()).arg(&self.at);
-        mount.status().is_ok_and(|mounted| mounted.success())
-    }
-
-    fn detach(&self) {
-        let mut umount = Command::new("umount");
-        umount.arg(&self.at);
-        assert!(umount.status().unwrap().success());
-    }
-
-    /// The device as it is at this moment, without what waits in memory to be written to it.
-    fn lose_power(&self) {
-        let snapshot = self.folder.path().join("snapshot");
-        let mut copy = Command::new("cp");
-        copy.arg("--sparse=always").arg(self.image()).arg(&snapshot);
-        assert!(copy.status().unwrap().success());
-        self.detach();
-        std::fs::rename(&snapshot, self.image()).unwrap();
-        assert!(self.attach());
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
-    }
-}
-
 #[test]
 fn a_transfer_comes_to_its_end_over_power_cuts_of_the_destination() {
     let mut clouds = Clouds::start(&["north", "south"]);
-    let state = clouds.nodes[1].service.state.path().to_owned();
-    // What the node has already moves to the disk that loses power.
-    clouds.nodes[1].service.kill();
-    let aside = tempfile::tempdir().unwrap();
-    let copy = |from: &Path, to: &Path| {
-        let done = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
-        assert!(done.unwrap().success());
-    };
-    copy(&state, aside.path());
-    let Some(store) = Store::mount(&state) else {
-        eprintln!("skipped: no file system can be mounted here");
+    let Some(store) = Store::under(&mut clouds.nodes[1].service, 1 << 30) else {
         return;
     };
-    copy(aside.path(), &state);
-    let synced = Command::new("sync").status().unwrap();
-    assert!(synced.success());
-    clouds.nodes[1].service.start_again("node");
 
     let folder = tempfile::tempdir().unwrap();
     let mut chance = Chance(0x2545_f491_4f6c_dd1d);
