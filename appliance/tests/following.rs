@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use clouds::{Clouds, Member, PATIENCE};
 use package::{Publisher, noise};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const DISK: usize = 4 << 20;
 
