@@ -61,6 +61,14 @@ pub async fn standing(ground: &Ground) -> Result<Option<Enrolment>> {
     kept.as_ref().map(|kept| kept.told(spoken, trouble)).transpose()
 }
 
+/// Has other nodes know this one by its enrolment, before any of them can ask who it is.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn be_known(ground: &Ground) -> Result<()> {
+    follow::read(ground).await.map(drop)
+}
+
 /// Leaves the server, which isn't asked; whether there was one.
 ///
 /// # Errors

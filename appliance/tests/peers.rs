@@ -21,6 +21,8 @@ use appliance::client::Client;
 use appliance::clock::Clock;
 use appliance::error::Kind;
 use appliance::peer::{Dialer, GRANT};
+use appliance::role::Role;
+use appliance::service::Context;
 use appliance::task::{Kind as Work, Task};
 use appliance::transfer::{Outreach, Route, Signed};
 use enrolled::Listening;
@@ -534,6 +536,18 @@ async fn what_an_earlier_version_kept_is_read_and_the_authority_s_certificates_c
     let source = Reachable::again(&state, id, address).await;
     assert_eq!(source.credentials().await.certificate(), before.certificate());
     assert!(shown::kept(&source).await["certificates"].is_array());
+}
+
+#[tokio::test]
+async fn a_node_that_starts_again_is_known_by_its_enrolment_before_it_listens() {
+    let server = Listening::start().await;
+    let state = tempfile::tempdir().unwrap();
+    let node = Reachable::new(&server, state.path()).await;
+    node.credentials().await;
+    node.end().await;
+    let again = Context::open(Role::Node, state.path(), None).unwrap();
+    let again = again.with_ground().await;
+    assert!(again.ground().unwrap().peering.credentials().is_some());
 }
 
 #[tokio::test]

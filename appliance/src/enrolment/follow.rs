@@ -162,7 +162,7 @@ impl Connected {
 }
 
 /// Reads the enrolment, and has other nodes know this one by it.
-async fn read(ground: &Ground) -> Result<Option<Kept>> {
+pub(super) async fn read(ground: &Ground) -> Result<Option<Kept>> {
     let mut db = ground.database.begin().await?;
     let kept = Kept::read(&mut db).await?;
     let basis = kept.as_ref().map(Kept::basis).transpose()?.flatten();

@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::pace::Pace;
 use super::queue::{Part, Queue};
 use super::source::Source;
-use crate::client::Client;
+use crate::client::{Client, Flow};
 use crate::error::{Error, Kind, Result};
 use crate::transfer::{OfferedFile, Refusal};
 
@@ -98,6 +98,37 @@ async fn fetch(
     };
     let mut flow = shared.source.part(own, file, part).await?;
     let mut bytes = Vec::with_capacity(BLOCK + BLOCK / 8);
+    if let Err(error) = take(shared, &mut flow, part, &mut bytes, works).await {
+        // What came whole before that needn't come again; it counts as something from where a connection isn't given up as too slow.
+        let before = part.offset;
+        hand_on(part, &mut bytes, works).await?;
+        if part.offset - before >= LEAST as u64 {
+            shared.failures.store(0, Ordering::Relaxed);
+        }
+        if part.length > 0 {
+            return Err(error);
+        }
+        *client = None;
+        return works.send(Work::End).await.map_err(|_| closed());
+    }
+    // The end of the answer, by which the connection is good for another request.
+    let end = timeout(PATIENCE, flow.answer.body_mut().frame()).await;
+    if matches!(end, Ok(None))
+        && let Some(own) = client
+    {
+        own.reuse(flow);
+    }
+    works.send(Work::End).await.map_err(|_| closed())
+}
+
+/// Takes the bytes of a part as they come.
+async fn take(
+    shared: &Shared,
+    flow: &mut Flow,
+    part: &mut Part,
+    bytes: &mut Vec<u8>,
+    works: &mpsc::Sender<Work>,
+) -> Result<()> {
     let (mut since, mut came) = (Instant::now(), 0);
     loop {
         let broke = |reason: &str| Error::new(Kind::Unreachable, "the source", reason);
@@ -131,20 +162,12 @@ async fn fetch(
         } else if bytes.len() as u64 != part.length {
             return Err(broke("broke off"));
         }
-        hand_on(part, &mut bytes, works).await?;
+        hand_on(part, bytes, works).await?;
         shared.failures.store(0, Ordering::Relaxed);
         if part.length == 0 {
-            break;
+            return Ok(());
         }
     }
-    // The end of the answer, by which the connection is good for another request.
-    let end = timeout(PATIENCE, flow.answer.body_mut().frame()).await;
-    if matches!(end, Ok(None))
-        && let Some(own) = client
-    {
-        own.reuse(flow);
-    }
-    works.send(Work::End).await.map_err(|_| closed())
 }
 
 /// Hands on the chunks that are whole; the part is then what is left.

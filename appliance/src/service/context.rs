@@ -12,6 +12,7 @@ use crate::blob::Blobs;
 use crate::catalog::Intake;
 use crate::check::{self, Check, STATE_DISK};
 use crate::clock::Clock;
+use crate::enrolment;
 use crate::error::Result;
 use crate::file;
 use crate::hostname::Hostname;
@@ -167,6 +168,9 @@ impl Context {
                     }
                     if self.role != Role::Server {
                         ground.intake = self.intake();
+                        if let Err(error) = enrolment::be_known(&ground).await {
+                            log::error(error.chain());
+                        }
                     }
                     self.ground = Some(ground);
                 }

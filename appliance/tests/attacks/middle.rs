@@ -88,7 +88,12 @@ async fn bits_that_are_turned_again_and_again_cost_what_was_not_handed_on_yet_an
     const EVERY: usize = 1_700_001;
     let field = Field::new().await;
     let target = field.hostile.address.clone();
-    let (way, turned) = turning_often(target, |passed| Some(passed.next_multiple_of(EVERY).max(EVERY))).await;
+    // Once in each stretch of this length, and never at the same place of it: what comes again has the next one elsewhere.
+    let next = |passed: usize| {
+        let stretch = passed / EVERY;
+        Some(stretch * EVERY + stretch * 619_979 % EVERY).filter(|at| *at > 0)
+    };
+    let (way, turned) = turning_often(target, next).await;
     field.source.is_reached_at(&field.server.own, &way).await;
     let stock = Stock::of_files("1.0", &[("disk.img", &noise(9, BYTES))]);
     let moved = field.moves("app", stock, honestly).await;
