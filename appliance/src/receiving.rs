@@ -13,6 +13,7 @@
 
 mod arrival;
 mod assembly;
+mod decision;
 mod fault;
 mod file;
 mod leading;
@@ -21,6 +22,7 @@ mod plan;
 mod queue;
 mod run;
 mod source;
+mod standing;
 mod version;
 mod wish;
 mod withdraw;

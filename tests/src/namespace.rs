@@ -40,9 +40,7 @@ impl Namespace {
 
     /// A program in it.
     pub fn command(&self, program: &Path) -> Command {
-        let mut command = counterpart::find("ip").unwrap();
-        command.args(["netns", "exec", &self.name]).arg(program);
-        command
+        command_in(&self.name, program)
     }
 
     /// Has the calling thread, and every program that it starts from now on, in it.
@@ -58,6 +56,13 @@ impl Namespace {
         let bytes = |way: &str| told[0]["stats64"][way]["bytes"].as_u64().unwrap();
         bytes("rx") + bytes("tx")
     }
+}
+
+/// A program in the one of a name.
+pub(crate) fn command_in(name: &str, program: &Path) -> Command {
+    let mut command = counterpart::find("ip").unwrap();
+    command.args(["netns", "exec", name]).arg(program);
+    command
 }
 
 impl Drop for Namespace {

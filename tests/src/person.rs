@@ -8,17 +8,30 @@ use tempfile::TempDir;
 
 use crate::artefacts;
 use crate::connector::PASSWORD;
+use crate::namespace::{Namespace, command_in};
 
 /// An administrator, logged in to one connector.
 pub struct Person {
     home: TempDir,
+    /// The network namespace where the command line is; where the test is, if there is none.
+    namespace: Option<String>,
 }
 
 impl Person {
     /// The first administrator of a connector: sets it up by the code that it shows.
     pub fn set_up(place: &str, fingerprint: &str, code: &str) -> Self {
+        Self::first(None, place, fingerprint, code)
+    }
+
+    /// The same, in a network namespace.
+    pub fn set_up_in(namespace: &Namespace, place: &str, fingerprint: &str, code: &str) -> Self {
+        Self::first(Some(namespace.name().to_owned()), place, fingerprint, code)
+    }
+
+    fn first(namespace: Option<String>, place: &str, fingerprint: &str, code: &str) -> Self {
         let person = Self {
             home: tempfile::tempdir().unwrap(),
+            namespace,
         };
         let (code, password) = (person.file("code", code), person.file("password", PASSWORD));
         let mut setup = person.command(&["setup", place, "--fingerprint", fingerprint]);
@@ -35,7 +48,10 @@ impl Person {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(artefacts::vcc());
+        let mut command = match &self.namespace {
+            Some(name) => command_in(name, &artefacts::vcc()),
+            None => Command::new(artefacts::vcc()),
+        };
         command.args(arguments).env("XDG_CONFIG_HOME", self.home.path());
         command
     }

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::connector::{Connector, PASSWORD, set_up};
+use e2e::connector::{Connector, set_up};
 use e2e::namespace::Namespace;
+use e2e::person::Person;
 use e2e::{artefacts, counterpart, web};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -111,58 +112,23 @@ impl Cable {
     fn command(&self, end: usize) -> Command {
         self.ends[end].command(&artefacts::vcc())
     }
+
+    /// The first administrator of a connector at an end.
+    fn set_up(&self, end: usize, connector: &Connector, address: &str) -> Person {
+        let place = format!("{address}:8443");
+        Person::set_up_in(&self.ends[end], &place, &connector.fingerprint, &connector.code)
+    }
 }
 
-/// An administrator at one end of the cable.
-struct Person<'a> {
-    cable: &'a Cable,
-    end: usize,
-    home: tempfile::TempDir,
-}
-
-impl<'a> Person<'a> {
-    fn of(cable: &'a Cable, end: usize, service: &Connector, address: &str) -> Self {
-        let person = Self {
-            cable,
-            end,
-            home: tempfile::tempdir().unwrap(),
-        };
-        let write = |name: &str, text: &str| {
-            let path = person.home.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path.display().to_string()
-        };
-        let (code, password) = (write("code", &service.code), write("password", PASSWORD));
-        person.call(&[
-            "setup",
-            address,
-            "--fingerprint",
-            &service.fingerprint,
-            "--code-file",
-            &code,
-            "--password-file",
-            &password,
-        ]);
-        person
-    }
-
-    fn call(&self, arguments: &[&str]) -> Value {
-        let mut command = self.cable.command(self.end);
-        let home: &Path = self.home.path();
-        command.args(arguments).arg("--json").env("XDG_CONFIG_HOME", home);
-        serde_json::from_str(&artefacts::success(&mut command)).unwrap()
-    }
-
-    fn wait_for(&self, status: &str) {
-        let start = Instant::now();
-        loop {
-            let node = self.call(&["node", "show", "node-a"]);
-            if node["status"] == status {
-                return;
-            }
-            assert!(start.elapsed() < PATIENCE, "it is not {status}: {node}");
-            std::thread::sleep(Duration::from_millis(300));
+fn wait_for(server: &Person, status: &str) {
+    let start = Instant::now();
+    loop {
+        let node = server.get(&["node", "show", "node-a"]);
+        if node["status"] == status {
+            return;
         }
+        assert!(start.elapsed() < PATIENCE, "it is not {status}: {node}");
+        std::thread::sleep(Duration::from_millis(300));
     }
 }
 
@@ -179,12 +145,13 @@ fn a_node_behind_a_cut_cable_is_shown_as_such_says_why_and_comes_back() {
     };
     let server = run(0, "server", SERVER, server_state.path());
     let node = run(1, "node", NODE, node_state.path());
-    let at_server = Person::of(&cable, 0, &server, &format!("{SERVER}:8443"));
-    let at_node = Person::of(&cable, 1, &node, &format!("{NODE}:8443"));
-    let code = at_server.home.path().join("enrolment").display().to_string();
-    at_server.call(&["node", "code", "--output", &code]);
+    let at_server = cable.set_up(0, &server, SERVER);
+    let at_node = cable.set_up(1, &node, NODE);
+    let folder = tempfile::tempdir().unwrap();
+    let code = folder.path().join("enrolment").display().to_string();
+    at_server.get(&["node", "code", "--output", &code]);
     let server_at = format!("{SERVER}:8443");
-    at_node.call(&[
+    at_node.get(&[
         "node",
         "join",
         &server_at,
@@ -195,29 +162,29 @@ fn a_node_behind_a_cut_cable_is_shown_as_such_says_why_and_comes_back() {
         "--code-file",
         &code,
     ]);
-    let own = at_node.call(&["status"]);
-    at_server.call(&[
+    let own = at_node.get(&["status"]);
+    at_server.get(&[
         "node",
         "approve",
         "node-a",
         own["enrolment"]["fingerprint"].as_str().unwrap(),
     ]);
-    at_server.wait_for("LIVE");
+    wait_for(&at_server, "LIVE");
 
     cable.set("down");
-    at_server.wait_for("UNREACHABLE");
-    at_server.call(&["config", "set", "all", "notice=while you were away"]);
+    wait_for(&at_server, "UNREACHABLE");
+    at_server.get(&["config", "set", "all", "notice=while you were away"]);
     let start = Instant::now();
-    while !at_node.call(&["status"])["enrolment"]["trouble"].is_string() {
+    while !at_node.get(&["status"])["enrolment"]["trouble"].is_string() {
         assert!(start.elapsed() < PATIENCE, "the node sees no trouble");
         std::thread::sleep(Duration::from_millis(300));
     }
     cable.set("up");
-    at_server.wait_for("LIVE");
+    wait_for(&at_server, "LIVE");
     let start = Instant::now();
-    while at_server.call(&["config", "status", "node-a"])["state"] != "IN_SYNC" {
+    while at_server.get(&["config", "status", "node-a"])["state"] != "IN_SYNC" {
         assert!(start.elapsed() < PATIENCE, "it does not come up to date");
         std::thread::sleep(Duration::from_millis(300));
     }
-    assert!(at_node.call(&["status"])["enrolment"]["trouble"].is_null());
+    assert!(at_node.get(&["status"])["enrolment"]["trouble"].is_null());
 }

@@ -3,11 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
 use super::assembly::Work;
 use super::fault::{Fault, ended};
@@ -19,7 +17,6 @@ use crate::chunk::{Candidate, Group, Index, Known, LONGEST_FETCH, Piece, Planner
 use crate::client::Client;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::log;
 use crate::transfer::{OfferedFile, Refusal};
 
 /// The index of a file that comes.
@@ -135,22 +132,11 @@ impl Indexed {
             .count();
         // A group that a candidate has and the disk damaged isn't among the missing.
         let many = together.max(1);
-        let mut tries = 0;
-        let bytes = loop {
-            let own = match client {
-                Some(own) => own,
-                None => client.insert(shared.source.connect().await?),
-            };
-            match shared.source.groups(own, file, number, many).await {
-                Ok(bytes) => break bytes,
-                Err(Fault::Failed(error)) if tries < 3 => {
-                    log::warn(format_args!("the index of {}: {}", file.name, error.chain()));
-                    (*client, tries) = (None, tries + 1);
-                    sleep(Duration::from_secs(1)).await;
-                }
-                Err(fault) => return Err(fault),
-            }
+        let own = match client {
+            Some(own) => own,
+            None => client.insert(shared.source.connect().await?),
         };
+        let bytes = shared.source.groups(own, file, number, many).await?;
         shared
             .counts
             .wire

@@ -1,21 +1,22 @@
 //! A transfer at its destination, from its order to its receipt.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::assembly::Counts;
+use super::decision::{decision, refuse};
 use super::fault::Fault;
 use super::file::Receiving;
 use super::pace::Pace;
 use super::source::Source;
+use super::standing::Standing;
+use super::withdraw::take_away;
 use super::worker::Shared;
 use super::{Arrival, Wish, leading, version};
-use crate::audit::{self, Deed};
 use crate::catalog::{self, Intake, Sort, State, Version, owner_of};
 use crate::client::Client;
 use crate::clock::Moment;
@@ -32,56 +33,6 @@ use crate::trust::Policy;
 const TELL: Duration = Duration::from_millis(500);
 /// Reports between which what was counted is written down.
 const WRITE_EVERY: u32 = 20;
-/// How long nobody tells that something was decided.
-const LOOK: Duration = Duration::from_secs(2);
-
-/// How far a transfer is, for whoever tells of it.
-#[derive(Debug)]
-struct Standing {
-    counts: Arc<Counts>,
-    now: Mutex<(Phase, String, u64)>,
-}
-
-impl Standing {
-    fn is(&self, phase: Phase, message: impl Into<String>) {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        (now.0, now.1) = (phase, message.into());
-    }
-
-    fn total(&self, bytes: u64) {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).2 = bytes;
-    }
-
-    fn phase(&self) -> Phase {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    fn told(&self) -> Told {
-        let (_, wire, reused) = self.counts.read();
-        Told {
-            wire,
-            reused,
-            ..Told::at(self.phase())
-        }
-    }
-
-    fn progress(&self) -> Progress {
-        let (phase, message, total) = self.now.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (done, ..) = self.counts.read();
-        let done = if phase > Phase::Receiving {
-            total
-        } else {
-            done.min(total)
-        };
-        Progress {
-            state: Stage::Running,
-            done: i64::try_from(done).unwrap_or(i64::MAX),
-            total: i64::try_from(total).unwrap_or(i64::MAX),
-            message,
-            result: serde_json::to_value(self.told()).ok(),
-        }
-    }
-}
 
 /// Receives what a server orders, and tells how it ended.
 pub(crate) async fn receive(
@@ -89,10 +40,7 @@ pub(crate) async fn receive(
     details: Option<&Value>,
     progress: &watch::Sender<Progress>,
 ) -> Progress {
-    let standing = Standing {
-        counts: Arc::default(),
-        now: Mutex::new((Phase::Granted, String::new(), 0)),
-    };
+    let standing = Standing::new();
     let mut going = std::pin::pin!(transfer(context, details, &standing));
     let mut tick = interval(TELL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -386,20 +334,8 @@ async fn give_up(
         let reason = "is for another version than the one that has come, and is judged";
         return Err(Refusal::new("grant.used", reason).into());
     }
-    let tenant = arrival.tenant.as_deref();
-    let mut db = ground.database.begin().await?;
-    version.delete(&mut db, version.revision).await?;
-    let deed = Deed {
-        actor: "transfer",
-        tenant,
-        action: "version.withdraw",
-        object: &version.id,
-        outcome: "done",
-    };
-    audit::record(&mut db, deed, ground.clock.now()).await?;
-    db.commit().await.map_err(Error::from)?;
-    catalog::remove(ground, intake, version, tenant).await;
-    Ok(())
+    let db = ground.database.begin().await?;
+    Ok(take_away(ground, intake, db, version, arrival.tenant.as_deref()).await?)
 }
 
 fn dial(context: &Arc<Context>, wish: &Wish, arrival: &Arrival) -> Result<Source> {
@@ -480,79 +416,4 @@ async fn files(
         version.arrived(ground, file, &digest).await?;
     }
     Ok(())
-}
-
-/// Waits until the keeper has decided.
-async fn decision(
-    ground: &Ground,
-    intake: &Intake,
-    arrival: &Arrival,
-    standing: &Standing,
-) -> Result<Arrival> {
-    standing.is(Phase::Receiving, "is judged");
-    loop {
-        let decided = intake.decided().notified();
-        let mut db = ground.database.begin().await?;
-        let now = Arrival::find(&mut db, arrival.id).await?;
-        drop(db);
-        let now = now.ok_or_else(|| Error::new(Kind::Unknown, "the transfer", "is not there any more"))?;
-        if now.phase.has_ended() {
-            return Ok(now);
-        }
-        standing.is(now.phase, "is judged");
-        if let Some(version) = &now.version
-            && Version::of_id(&mut ground.database.begin().await?, version)
-                .await?
-                .is_none()
-        {
-            let refusal = Refusal::new(
-                "version.removed",
-                "somebody took the version away before it was judged",
-            );
-            return refuse(ground, intake, &now, refusal).await;
-        }
-        let _ = timeout(LOOK, decided).await;
-    }
-}
-
-/// Refuses what comes: its bytes go, and what was wrong is kept, and signed.
-async fn refuse(ground: &Ground, intake: &Intake, arrival: &Arrival, refusal: Refusal) -> Result<Arrival> {
-    let now = ground.clock.now();
-    let mut check = json!({ "code": refusal.rule, "outcome": "failed", "reason": refusal.reason });
-    if let Some(file) = &refusal.file {
-        check["member"] = json!(file);
-    }
-    if let Some(chunk) = refusal.chunk {
-        check["chunk"] = json!(chunk);
-    }
-    let verdict = json!({ "accepted": false, "checks": [check] });
-    let mut db = ground.database.begin().await?;
-    let tenant = arrival.tenant.as_deref();
-    let known = Arrival::find(&mut db, arrival.id).await?;
-    let known = known.filter(|known| !known.phase.has_ended());
-    let Some(known) = known else {
-        drop(db);
-        let decided = Arrival::find(&mut ground.database.begin().await?, arrival.id).await?;
-        return decided.ok_or_else(|| Error::new(Kind::Unknown, "the transfer", "is not there any more"));
-    };
-    let version = match &known.version {
-        Some(id) => Version::of_id(&mut db, id).await?.map(|(version, _)| version),
-        None => None,
-    };
-    let version = version.filter(|version| matches!(version.state, State::Receiving | State::Verifying));
-    match &version {
-        // Whoever judges it finds that it was decided.
-        Some(version) if version.state == State::Verifying => {
-            version.reject(&mut db, &verdict, now).await?;
-        }
-        Some(version) => version.break_off(&mut db, &verdict, now).await?,
-        None => {}
-    }
-    let policy = Policy::in_force(&mut db, tenant, now).await?;
-    let decided = known.decided(&mut db, &verdict, policy.digest, now).await?;
-    db.commit().await?;
-    if let Some(version) = &version {
-        catalog::remove(ground, intake, version, tenant).await;
-    }
-    Ok(decided)
 }

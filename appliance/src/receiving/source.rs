@@ -31,7 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How fast a source makes an index at least, in bytes a second, and how often it is asked for that.
 const READ_RATE: u64 = 50 << 20;
 const AGAIN: Duration = Duration::from_millis(500);
-/// How often a short answer is asked for where the connection breaks.
+/// The problem of an index that is being made.
+const PENDING: &str = "index-pending";
+/// How often a short answer is asked for.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -84,7 +86,7 @@ impl Source {
         let answer = loop {
             let answer = self.ask(client, &path, LONGEST_ROOT).await;
             let answer = answer.map_err(|error| too_long(error, |reason| index(file, reason)))?;
-            if answer.status != StatusCode::SERVICE_UNAVAILABLE || answer.code() != "index-pending" {
+            if answer.status != StatusCode::SERVICE_UNAVAILABLE || answer.code() != PENDING {
                 break answer;
             }
             if Instant::now() >= until {
@@ -177,7 +179,7 @@ impl Source {
         }
     }
 
-    /// Asks for what is short. What broke on the way is asked for again, over another connection.
+    /// Asks for what is short. What broke on the way, or found the source busy, is asked for again; a connection that broke is made anew.
     async fn ask(&self, client: &mut Client, path: &str, longest: usize) -> Result<Answer> {
         let mut tries = 0;
         loop {
@@ -185,6 +187,10 @@ impl Source {
             let fields = [(GRANT, self.dialer.grant_field())];
             match client.fetch_with(path, &fields, longest, PATIENCE).await {
                 Err(error) if error.kind() == Kind::Unreachable && tries < TRIES => sleep(PAUSE).await,
+                // An index that is being made is waited for elsewhere.
+                Ok(answer) if is_busy(answer.status) && answer.code() != PENDING && tries < TRIES => {
+                    sleep(PAUSE).await;
+                }
                 asked => return asked,
             }
         }
@@ -210,9 +216,13 @@ fn success(answer: Answer) -> Result<Answer> {
     }
 }
 
+fn is_busy(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}
+
 /// What an answer that is no success says about trying again.
 fn refused(answer: &Answer) -> Error {
-    let kind = match answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS {
+    let kind = match is_busy(answer.status) {
         true => Kind::Incomplete,
         false => Kind::Refused,
     };

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sqlx::Row as _;
+use sqlx::{Row as _, Sqlite, Transaction};
 use uuid::Uuid;
 
 use crate::audit::{self, Deed};
-use crate::catalog::{self, Label, State, Version};
+use crate::catalog::{self, Intake, Label, State, Version};
 use crate::error::{Error, Kind, Result};
-use crate::service::Context;
+use crate::service::{Context, Ground};
 use crate::transfer::Place;
 
 /// What is to go.
@@ -58,18 +58,30 @@ pub(crate) async fn withdraw(context: &Arc<Context>, details: Option<&Value>) ->
         let Some((version, tenant)) = found.filter(|(version, _)| version.state == State::Published) else {
             continue;
         };
-        version.delete(&mut db, version.revision).await?;
-        let deed = Deed {
-            actor: "transfer",
-            tenant: tenant.as_deref(),
-            action: "version.withdraw",
-            object: &version.id,
-            outcome: "done",
-        };
-        audit::record(&mut db, deed, ground.clock.now()).await?;
-        db.commit().await?;
-        catalog::remove(ground, intake, &version, tenant.as_deref()).await;
+        take_away(ground, intake, db, &version, tenant.as_deref()).await?;
         removed += 1;
     }
     Ok(json!({ "removed": removed }))
+}
+
+/// Removes a version that came from elsewhere.
+pub(super) async fn take_away(
+    ground: &Ground,
+    intake: &Intake,
+    mut db: Transaction<'_, Sqlite>,
+    version: &Version,
+    tenant: Option<&str>,
+) -> Result<()> {
+    version.delete(&mut db, version.revision).await?;
+    let deed = Deed {
+        actor: "transfer",
+        tenant,
+        action: "version.withdraw",
+        object: &version.id,
+        outcome: "done",
+    };
+    audit::record(&mut db, deed, ground.clock.now()).await?;
+    db.commit().await?;
+    catalog::remove(ground, intake, version, tenant).await;
+    Ok(())
 }

@@ -28,7 +28,7 @@ pub(super) fn body(context: &Arc<Context>, catalog: Catalog) -> Body {
     Body::new(body)
 }
 
-/// Writes until the end, or the reader's. Where the database fails the connection is cut: its reader knows that this is not all.
+/// Writes until the end, or the reader's. Where something fails the connection is cut: its reader knows that this is not all.
 async fn write(context: Arc<Context>, catalog: Catalog, mut sender: Sender<Bytes, io::Error>) {
     let mut text = format!("{{\"version\":\"{}\",\"items\":[", catalog.offered);
     let (mut after, mut is_first) = (String::new(), true);
@@ -42,8 +42,13 @@ async fn write(context: Arc<Context>, catalog: Catalog, mut sender: Sender<Bytes
             }
         };
         for current in &page {
-            let Ok(item) = serde_json::to_string(&Item::of(current)) else {
-                continue;
+            let item = match serde_json::to_string(&Item::of(current)) {
+                Ok(item) => item,
+                Err(error) => {
+                    log::error(&error);
+                    sender.abort(error.into());
+                    return;
+                }
             };
             if !std::mem::take(&mut is_first) {
                 text.push(',');
