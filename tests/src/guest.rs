@@ -208,6 +208,9 @@ impl Guest {
 
     /// Presses the power button, waits until QEMU has left by itself, and returns the console's whole text.
     pub fn power_down(mut self) -> String {
+        // What answers already may not have the button's driver yet, and a press that nobody hears is lost.
+        let started = self.console().matches("vcc: boot").count();
+        self.wait_console("vcc: drivers", started);
         self.monitor().execute("system_powerdown", &json!({})).unwrap();
         let status = self.wait_end();
         assert!(status.success(), "ova run left with {status}\n{}", self.console());
