@@ -2,6 +2,7 @@
 //! terminal, and what is printed.
 
 mod connector;
+pub(crate) mod document;
 mod events;
 mod failure;
 mod item;

@@ -15,6 +15,7 @@
 
 mod about;
 mod administrator_reset;
+mod arrivals;
 mod audit;
 mod authority;
 mod catalogs;
@@ -186,6 +187,8 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
             .route("/api/v1/transfers/{id}", get(transfers::read))
             .route("/api/v1/transfers/{id}/cancel", post(transfers::cancel))
             .route("/api/v1/transfers/{id}/retry", post(transfers::retry))
+            .route("/api/v1/transfers/{id}/grant", get(transfers::grant))
+            .route("/api/v1/transfers/{id}/receipt", post(transfers::receipt))
             .route(
                 "/api/v1/subscriptions",
                 get(subscriptions::list).post(subscriptions::create),
@@ -246,6 +249,8 @@ fn of_role(role: Role) -> Router<Arc<Context>> {
                 delete(downgrades::delete),
             )
             .route("/api/v1/quotas/{tenant}", get(quotas::read).put(quotas::write))
+            .route("/api/v1/arrivals", post(arrivals::create))
+            .route("/api/v1/arrivals/{transfer}", get(arrivals::read))
             .route("/api/v1/peer/streams", post(peer_streams::bring))
             .route("/api/v1/peer/relays/{transfer}", post(peer_streams::relay))
             .route("/api/v1/peer/version", get(peer::version))

@@ -4,6 +4,7 @@
 mod audit;
 mod authority;
 mod backup;
+mod bundle;
 mod catalog;
 mod cloud;
 #[cfg(feature = "manual")]
@@ -124,6 +125,8 @@ enum Verb {
     #[command(subcommand)]
     Transfer(transfer::Verb),
     #[command(subcommand)]
+    Bundle(bundle::Verb),
+    #[command(subcommand)]
     Subscription(subscription::Verb),
     Events(events::Arguments),
     #[command(subcommand)]
@@ -198,6 +201,7 @@ impl Cli {
             Verb::Config(verb) => ask(&call, verb.run(&call)),
             Verb::Task(verb) => ask(&call, verb.run(&call)),
             Verb::Transfer(verb) => ask(&call, verb.run(&call)),
+            Verb::Bundle(verb) => ask(&call, verb.run(&call)),
             Verb::Subscription(verb) => ask(&call, verb.run(&call)),
             Verb::Events(arguments) => ask(&call, arguments.run(&call)),
             Verb::Audit(verb) => ask(&call, verb.run(&call)),

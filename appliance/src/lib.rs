@@ -45,6 +45,7 @@
 //! | [`blob`] | large files by what is in them, kept for each owner; those that are being received |
 //! | [`chunk`] | what large files consist of, so that only what is new of them is moved |
 //! | [`backup`] | all of that but large files in one file, and back |
+//! | `bundle` | a version in one sealed file, for people to carry |
 //! | [`machine`], [`product`] | what PID 1 and the service tell each other; what the recipe says |
 //! | [`role`] | what a connector is for, and where an appliance keeps what was chosen |
 //! | [`check`], [`hostname`] | words that all of them use |
@@ -59,6 +60,7 @@ pub mod audit;
 pub mod authority;
 pub mod backup;
 pub mod blob;
+mod bundle;
 pub mod catalog;
 pub mod check;
 pub mod chunk;

@@ -13,6 +13,8 @@
 
 mod arrival;
 mod assembly;
+mod beginning;
+mod carried;
 mod decision;
 mod fault;
 mod file;
@@ -30,6 +32,8 @@ mod worker;
 
 pub use arrival::Arrival;
 pub(crate) use arrival::refuse_grants_before;
+pub(crate) use beginning::granted;
+pub(crate) use carried::{bring, is_carried};
 pub(crate) use run::{cancel, receive};
 pub use wish::Wish;
 pub(crate) use withdraw::withdraw;

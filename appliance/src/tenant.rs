@@ -95,6 +95,25 @@ impl Tenant {
         Ok(row.as_ref().map(Self::read))
     }
 
+    /// The one of a name, if the principal sees it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn named(
+        db: &mut Transaction<'_, Sqlite>,
+        seen_by: &Principal,
+        name: &Name,
+    ) -> Result<Option<Self>> {
+        let statement =
+            "SELECT id, name, created, revision FROM tenants WHERE name = $1 AND ($2 IS NULL OR id = $2)";
+        let row = sqlx::query(statement)
+            .bind(name.as_str())
+            .bind(&seen_by.tenant)
+            .fetch_optional(&mut **db)
+            .await?;
+        Ok(row.as_ref().map(Self::read))
+    }
+
     /// Removes it, if it is still as it was read and nothing belongs to it.
     ///
     /// # Errors

@@ -11,6 +11,7 @@
 //! What is signed is bytes: a document is read after its signature was checked, and never written anew.
 
 mod admit;
+mod carrying;
 mod choice;
 mod dispatch;
 pub mod floors;

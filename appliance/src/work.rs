@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::client::Client;
 use crate::error::Result;
 use crate::log;
+use crate::receiving;
 use crate::service::Context;
 use crate::task::{Kind, Order, Progress, TELL_EVERY};
 
@@ -31,18 +32,22 @@ pub(crate) struct Work {
 #[derive(Debug)]
 struct Turns {
     receiving: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     reaching: Arc<Semaphore>,
     others: Arc<Semaphore>,
 }
 
 /// Versions that come at once.
 const RECEIVING: usize = 4;
+/// Bundles that are waited for at once: that takes nothing.
+const WAITING: usize = 64;
 /// Destinations that are reached out to at once.
 const REACHING: usize = 8;
 
 impl Turns {
     fn of(&self, order: &Order) -> Arc<Semaphore> {
         Arc::clone(match Kind::named(&order.kind) {
+            Some(Kind::Receive) if receiving::is_carried(order.details.as_ref()) => &self.waiting,
             Some(Kind::Receive) => &self.receiving,
             Some(Kind::Reach) => &self.reaching,
             _ => &self.others,
@@ -62,6 +67,7 @@ impl Default for Work {
             followed: HashMap::new(),
             turns: Turns {
                 receiving: Arc::new(Semaphore::new(RECEIVING)),
+                waiting: Arc::new(Semaphore::new(WAITING)),
                 reaching: Arc::new(Semaphore::new(REACHING)),
                 others: Arc::new(Semaphore::new(1)),
             },

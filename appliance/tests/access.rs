@@ -486,7 +486,7 @@ async fn the_api_s_own_description_has_every_route_and_every_route_answers_as_de
             );
         }
     }
-    assert_eq!(routes, 59);
+    assert_eq!(routes, 61);
 }
 
 #[tokio::test]

@@ -14,13 +14,13 @@ use tokio::time::{Instant, timeout_at};
 use utoipa::IntoParams;
 
 use super::once::Wish;
-use super::request::{Id, LoggedIn, Page, Standing, Wait, etag};
+use super::request::{Body, Id, LoggedIn, Page, Standing, Wait, etag};
 use crate::access::{Name, Principal, Right};
 use crate::error::{Error, Kind as Fault};
 use crate::http::percent::encoded;
 use crate::http::problem::{Document, Problem};
 use crate::tenant::Tenant;
-use crate::transfer::{Dispatch, NewTransfer, Ordered, Row, Search, State, Transfer};
+use crate::transfer::{Dispatch, NewTransfer, Ordered, Row, Search, Signed, State, Transfer};
 
 /// What is looked for, and which part of what is found.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -249,6 +249,64 @@ pub(super) async fn retry(
     db.commit().await.map_err(Error::from)?;
     dispatch.tell(ground);
     Ok((StatusCode::ACCEPTED, Json(row.told(now))))
+}
+
+/// Read the grant of a transfer that people carry
+///
+/// It names the version by its digest, and lets nobody have it but by the hands of somebody who may.
+#[utoipa::path(get, path = "/api/v1/transfers/{id}/grant", tag = "transfers", params(("id" = String, Path)), responses(
+    (status = 200, body = Signed),
+    (status = 401, body = Document),
+    (status = 403, body = Document),
+    (status = 404, body = Document),
+    (status = 409, body = Document, description = "It isn't carried, isn't granted yet, or has ended"),
+))]
+pub(super) async fn grant(standing: Standing, user: LoggedIn, Id(id): Id) -> Result<Json<Signed>, Problem> {
+    let user = user.may(Right::WriteTransfers)?;
+    let mut db = standing.begin(&user).await?;
+    let row = found(&mut db, &user, &id).await?;
+    let grant = row.carried_grant().map_err(uncarried)?;
+    Ok(Json(grant.clone()))
+}
+
+/// Bring the receipt of a transfer that people carry
+///
+/// The same one again changes nothing.
+#[utoipa::path(post, path = "/api/v1/transfers/{id}/receipt", tag = "transfers", request_body = Signed,
+    params(("id" = String, Path)), responses(
+    (status = 200, body = Transfer),
+    (status = 401, body = Document),
+    (status = 403, body = Document),
+    (status = 404, body = Document),
+    (status = 409, body = Document, description = "It isn't carried, or has ended otherwise"),
+    (status = 422, body = Document, description = "The receipt is not the destination's for this transfer"),
+))]
+pub(super) async fn receipt(
+    standing: Standing,
+    user: LoggedIn,
+    Id(id): Id,
+    Body(signed): Body<Signed>,
+) -> Result<Json<Transfer>, Problem> {
+    let user = user.may(Right::WriteTransfers)?;
+    let (ground, keys) = (standing.ground()?, standing.keys()?);
+    let mut db = standing.begin(&user).await?;
+    let row = found(&mut db, &user, &id).await?;
+    let mut dispatch = Dispatch::new(&keys, ground.news());
+    let row = dispatch
+        .bring_receipt(&mut db, row, signed)
+        .await
+        .map_err(uncarried)?;
+    db.commit().await.map_err(Error::from)?;
+    dispatch.tell(ground);
+    Ok(Json(row.told(ground.clock.now())))
+}
+
+fn uncarried(error: Error) -> Problem {
+    match error.kind() {
+        Fault::Taken => Problem::NOT_EXPECTED.about(format!("{}.", error.reason())),
+        Fault::Mismatch | Fault::Malformed => Problem::INVALID.about(format!("{error}.")),
+        _ => error.into(),
+    }
 }
 
 async fn found(db: &mut Transaction<'_, Sqlite>, user: &Principal, id: &str) -> Result<Row, Problem> {

@@ -1,6 +1,7 @@
 //! `vcc pull`.
 
 mod part;
+mod taking;
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +11,14 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Call;
-use crate::admin::{
-    Connector, Failure, ItemName, Meter, Output, Resource, Result, Retry, printable, text, version,
-};
-use crate::digest::Digest;
+use crate::admin::{Connector, Failure, ItemName, Resource, Result, printable, text, version};
 use crate::error::{Error, Kind};
 use crate::file;
 use crate::http::percent::encoded;
-use part::Part;
+use taking::refusal;
+
+pub(super) use part::Part;
+pub(super) use taking::{Wanted, take};
 
 /// Take what an item of a catalog offers
 ///
@@ -46,16 +47,6 @@ Examples:
   vcc pull images/web --version 1.4.0 -o /srv/web.ova
   vcc pull images/db -o db/ --json
   vcc pull images/web && ova verify web.ova --trust ca.pem";
-
-/// A file that is wanted.
-struct Wanted {
-    /// Where the connector has it.
-    path: String,
-    /// Where it goes.
-    name: PathBuf,
-    bytes: u64,
-    digest: Digest,
-}
 
 impl Arguments {
     pub(super) async fn run(self, call: &Call) -> Result<()> {
@@ -174,79 +165,6 @@ fn local(name: &str) -> Result<&str> {
         )
     };
     is_fine.then_some(name).ok_or_else(wrong)
-}
-
-fn refusal(error: Error) -> Failure {
-    match error.kind() {
-        Kind::Taken => Failure::Rejected(error, "--force replaces it; -o names another place"),
-        _ => error.into(),
-    }
-}
-
-/// Takes all files; none has its name before all are there.
-async fn take(connector: &mut Connector, output: Output, wanted: &[Wanted]) -> Result<Vec<Part>> {
-    let mut taken = Vec::new();
-    for file in wanted {
-        let mut part = Part::open(&file.name, file.bytes, file.digest).map_err(refusal)?;
-        part.look(&Meter::new(&shown("reading", file), file.bytes, output.json))?;
-        let mut retry = Retry::default();
-        while !part.is_right() {
-            match fetch(connector, output, file, &mut part).await {
-                Ok(()) if part.is_right() => {}
-                Ok(()) if part.is_old() => {
-                    output.remark(&format!(
-                        "{}: what was there is of another file, and comes anew",
-                        file.name.display()
-                    ));
-                    part.begin_at(0)?;
-                }
-                Ok(()) => {
-                    part.discard()?;
-                    let reason = format!(
-                        "came whole, and has not the SHA-256 {} that was told",
-                        file.digest
-                    );
-                    let error = Error::new(Kind::Mismatch, file.name.display().to_string(), reason);
-                    return Err(Failure::Rejected(error, "nothing is kept of it: try again"));
-                }
-                Err(failure) if failure.is_passing() => {
-                    retry.after(failure, part.written(), output).await?;
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        taken.push(part);
-    }
-    Ok(taken)
-}
-
-/// Takes what is missing of a file over one connection.
-async fn fetch(connector: &mut Connector, output: Output, file: &Wanted, part: &mut Part) -> Result<()> {
-    if part.is_whole() {
-        return Ok(());
-    }
-    // A published file's entity tag is its digest.
-    let tag = format!("\"sha256-{}\"", file.digest);
-    let mut download = connector.download(&file.path, part.written(), &tag).await?;
-    part.begin_at(download.from)?;
-    let meter = Meter::new(&shown("taking", file), file.bytes, output.json);
-    meter.begin_at(part.written());
-    while let Some(bytes) = download.next().await? {
-        part.write(&bytes)?;
-        meter.add(bytes.len());
-    }
-    match part.is_whole() {
-        true => Ok(()),
-        false => {
-            let reason = "the file ended before it was whole";
-            Err(Error::new(Kind::Unreachable, file.name.display().to_string(), reason).into())
-        }
-    }
-}
-
-fn shown(what: &str, file: &Wanted) -> String {
-    let name = file.name.file_name().unwrap_or_default();
-    format!("{what} {}", name.to_string_lossy())
 }
 
 #[cfg(test)]

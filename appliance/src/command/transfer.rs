@@ -4,14 +4,17 @@ mod create;
 mod follow;
 mod why;
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::Call;
-use crate::admin::{Resource, Result, Table, details, text};
+use crate::admin::{Resource, Result, Table, details, document, print, text};
+use crate::error::{Error, Kind};
 use crate::http::percent::encoded;
-use crate::transfer::State;
+use crate::transfer::{Purpose, Receipt, State};
 use create::Create;
 use follow::{finish, followed};
 
@@ -60,6 +63,22 @@ pub(super) enum Verb {
         /// Follow it to its end
         #[arg(long)]
         follow: bool,
+    },
+    /// Fetch the grant of a transfer that people carry, for vcc bundle create
+    Grant {
+        /// Its id
+        transfer: String,
+        /// Where it goes; standard output if not given
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Bring the receipt of a transfer that people carried, from vcc bundle bring; exit code 0 if it was published, 1 if it was refused
+    Receipt {
+        /// The receipt
+        file: PathBuf,
     },
     /// Tell why a transfer was refused, or failed, and what to do about it
     Why {
@@ -131,6 +150,30 @@ impl Verb {
                     true => finish(call, &mut connector, transfer).await,
                     false => call.output.result(&transfer, || follow::summary(&transfer)),
                 }
+            }
+            Self::Grant {
+                transfer,
+                output,
+                force,
+            } => {
+                let path = format!("{}/grant", Resource::TRANSFER.path_of_given(&transfer)?);
+                let grant = connector.get(&path).await?;
+                let Some(file) = output else {
+                    return print(&format!("{grant}\n"));
+                };
+                let signed = serde_json::from_value(grant).map_err(|error| {
+                    Error::new(Kind::Malformed, "the connector's answer", "is no grant").because(error)
+                })?;
+                document::keep(&file, &signed, force)?;
+                let told = json!({ "transfer": transfer, "file": file });
+                call.output.result(&told, || details(&told))
+            }
+            Self::Receipt { file } => {
+                let signed = document::read(&file)?;
+                let receipt: Receipt = signed.read(Purpose::Receipt)?;
+                let path = Resource::TRANSFER.path_of_given(&receipt.transfer.to_string())?;
+                let transfer = connector.post(&format!("{path}/receipt"), &json!(signed)).await?;
+                finish(call, &mut connector, transfer).await
             }
             Self::Why { transfer } => {
                 let path = Resource::TRANSFER.path_of_given(&transfer)?;

@@ -1,7 +1,7 @@
 //! A file for its owner alone that appears whole or not at all, wherever it goes.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -41,15 +41,32 @@ impl PrivateFile {
         })
     }
 
+    /// Gives what was written its name, durably; a file that was there is replaced only if that is wanted.
+    ///
+    /// # Errors
+    /// [`Kind::Taken`](crate::error::Kind::Taken), [`Kind::Io`](crate::error::Kind::Io) and its like.
+    pub fn finish(self, replace: bool) -> Result<()> {
+        self.file
+            .sync_all()
+            .map_err(|error| Error::file(&self.path, "write", error))?;
+        match replace {
+            true => std::fs::rename(&self.temporary, &self.path)
+                .map_err(|error| Error::file(&self.path, "write", error))?,
+            false => rename_new(&self.temporary, &self.path)?,
+        }
+        match self.path.parent() {
+            Some(parent) if parent != Path::new("") => sync_directory(parent),
+            _ => sync_directory(Path::new(".")),
+        }
+    }
+
     /// Gives it its contents and its name; a file that was there is replaced.
     ///
     /// # Errors
     /// [`Kind::Io`](crate::error::Kind::Io) and its like; what was there is still there.
     pub fn keep(mut self, bytes: &[u8]) -> Result<()> {
-        self.write(bytes)?;
-        let renamed = std::fs::rename(&self.temporary, &self.path);
-        renamed.map_err(|error| Error::file(&self.path, "write", error))?;
-        self.sync()
+        self.put(bytes)?;
+        self.finish(true)
     }
 
     /// Gives it its contents and its name; a file that was there stays.
@@ -57,22 +74,23 @@ impl PrivateFile {
     /// # Errors
     /// [`Kind::Taken`](crate::error::Kind::Taken), [`Kind::Io`](crate::error::Kind::Io) and its like.
     pub fn keep_new(mut self, bytes: &[u8]) -> Result<()> {
-        self.write(bytes)?;
-        rename_new(&self.temporary, &self.path)?;
-        self.sync()
+        self.put(bytes)?;
+        self.finish(false)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let failed = |error| Error::file(&self.path, "write", error);
-        self.file.write_all(bytes).map_err(failed)?;
-        self.file.sync_all().map_err(failed)
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file.write_all(bytes);
+        written.map_err(|error| Error::file(&self.path, "write", error))
+    }
+}
+
+impl Write for PrivateFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
     }
 
-    fn sync(&self) -> Result<()> {
-        match self.path.parent() {
-            Some(parent) if parent != Path::new("") => sync_directory(parent),
-            _ => sync_directory(Path::new(".")),
-        }
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

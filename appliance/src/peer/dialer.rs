@@ -70,7 +70,7 @@ impl Dialer {
         .map_err(|refusal| Error::new(Kind::Refused, "the grant", refusal.to_string()))?;
         let wanted = match route {
             Route::Reversed {} => Some(ground.streams.want(granted.transfer, source)),
-            Route::Direct { .. } | Route::Relay { .. } => None,
+            Route::Direct { .. } | Route::Relay { .. } | Route::Carried {} => None,
         };
         let grant: Arc<str> = grant_field(grant).into();
         Ok(Self {
@@ -123,6 +123,13 @@ impl Way for ToSource {
                 (Route::Reversed {}, Some(wanted)) => wanted.take().await?,
                 (Route::Reversed {}, None) => {
                     return Err(Error::new(Kind::Unreachable, "the source", "nobody waits for it"));
+                }
+                (Route::Carried {}, _) => {
+                    return Err(Error::new(
+                        Kind::Unreachable,
+                        "the source",
+                        "people carry what it has",
+                    ));
                 }
             };
             Ok((stream, tls(&self.context, self.source)?))

@@ -8,15 +8,15 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::beginning::{Begun, announce, begin, granted, made};
 use super::decision::{decision, refuse};
 use super::fault::Fault;
 use super::file::Receiving;
 use super::pace::Pace;
 use super::source::Source;
 use super::standing::Standing;
-use super::withdraw::take_away;
 use super::worker::Shared;
-use super::{Arrival, Wish, leading, version};
+use super::{Arrival, Wish, carried, leading, version};
 use crate::catalog::{self, Intake, Sort, State, Version, owner_of};
 use crate::client::Client;
 use crate::clock::Moment;
@@ -24,9 +24,8 @@ use crate::error::{Error, Kind, Result};
 use crate::log;
 use crate::peer::Dialer;
 use crate::service::{Context, Ground};
-use crate::store::Space;
 use crate::task::{Progress, Stage};
-use crate::transfer::{Grant, Offer, OfferedFile, Part, Phase, Purpose, Refusal, Told, admit};
+use crate::transfer::{Grant, Offer, OfferedFile, Phase, Purpose, Refusal, Route, Told};
 use crate::trust::Policy;
 
 /// How often it is told how far it is.
@@ -143,7 +142,7 @@ pub(crate) async fn cancel(context: &Arc<Context>, details: Option<&Value>, at: 
     }
 }
 
-fn at_work(context: &Context) -> Result<(&Ground, &Intake)> {
+pub(super) fn at_work(context: &Context) -> Result<(&Ground, &Intake)> {
     let missing = || Error::new(Kind::StateMissing, "the catalogs", "there is no state");
     let ground = context.ground().ok_or_else(missing)?;
     Ok((ground, ground.intake.as_ref().ok_or_else(missing)?))
@@ -162,26 +161,10 @@ async fn transfer(
 ) -> Result<Arrival, Fault> {
     let (ground, intake) = at_work(context)?;
     let wish = wish(details)?;
-    let grant = granted(ground, &wish)?;
-    let now = ground.clock.now();
-    if !now.is_plausible() {
-        return Err(Error::new(Kind::Clock, "this node", "has a clock that can't be right").into());
-    }
+    let grant = granted(ground, &wish.grant)?;
     standing.total(grant.bytes);
     let mut db = ground.database.begin().await?;
-    if Arrival::find(&mut db, grant.transfer).await?.is_none() {
-        super::arrival::is_of_this_state(&mut db, &grant).await?;
-    }
-    let tenant = version::tenant(&mut db, &grant).await?;
-    let arrival = Arrival::begin(&mut db, &wish.grant, &grant, tenant.clone(), now).await;
-    let arrival = arrival.map_err(|error| match error.kind() {
-        Kind::Taken => Fault::from(Refusal::new("grant.used", error)),
-        _ => error.into(),
-    })?;
-    let is_new = match arrival.phase == Phase::Granted {
-        true => version::is_new(&mut db, &grant, tenant).await,
-        false => Ok(()),
-    };
+    let Begun { arrival, is_new } = begin(ground, &mut db, &wish.grant, &grant).await?;
     db.commit().await.map_err(Error::from)?;
     if arrival.phase.has_ended() {
         return Ok(arrival);
@@ -189,7 +172,10 @@ async fn transfer(
     standing.counts.begin_at(arrival.wire, arrival.reused);
     let come = async {
         is_new?;
-        bring(context, &wish, arrival.clone(), standing).await
+        match wish.route {
+            Route::Carried {} => carried::wait(ground, intake, &arrival, standing).await,
+            _ => bring(context, &wish, arrival.clone(), standing).await,
+        }
     };
     let come = counting(ground, &arrival, standing, come).await;
     match come {
@@ -224,25 +210,6 @@ async fn counting<T>(
     }
 }
 
-/// The grant, if it is good for this node.
-fn granted(ground: &Ground, wish: &Wish) -> Result<Grant, Fault> {
-    let own = ground.peering.expect()?;
-    let said: Grant = wish
-        .grant
-        .read(Purpose::Grant)
-        .map_err(|error| Refusal::new("grant.signature", error))?;
-    let now = ground.clock.now();
-    let admitted = admit(
-        &wish.grant,
-        own.authorities(),
-        own.node(),
-        said.source.node,
-        Part::Destination,
-        now,
-    );
-    Ok(admitted?)
-}
-
 /// Brings everything that isn't here yet.
 async fn bring(
     context: &Arc<Context>,
@@ -251,21 +218,7 @@ async fn bring(
     standing: &Standing,
 ) -> Result<(), Fault> {
     let (ground, intake) = at_work(context)?;
-    let known = match &arrival.version {
-        Some(id) => {
-            let found = Version::of_id(&mut ground.database.begin().await?, id).await?;
-            let gone = || Refusal::new("version.removed", "somebody took the version away while it came");
-            Some(found.ok_or_else(gone)?.0)
-        }
-        None => None,
-    };
-    let known = match known {
-        Some(version) if !version::is_of(&version, &arrival.grant) => {
-            give_up(ground, intake, &arrival, &version).await?;
-            None
-        }
-        known => known,
-    };
+    let known = made(ground, intake, &arrival).await?;
     if known
         .as_ref()
         .is_some_and(|version| version.state != State::Receiving)
@@ -296,17 +249,7 @@ async fn bring(
     let mut clients = vec![client];
     let version = match known {
         Some(version) => version,
-        None => {
-            let root = context.state_directory();
-            let root =
-                root.ok_or_else(|| Error::new(Kind::StateMissing, "the catalogs", "there is no state"))?;
-            let space = Space::of(root)?;
-            let mut db = ground.database.begin().await?;
-            let now = ground.clock.now();
-            let version = version::announce(&mut db, &mut arrival, &offer, space, now).await?;
-            db.commit().await.map_err(Error::from)?;
-            version
-        }
+        None => announce(context, ground, &mut arrival, &offer).await?,
     };
     standing.is(Phase::Receiving, "");
     files(
@@ -321,21 +264,6 @@ async fn bring(
         standing,
     )
     .await
-}
-
-/// Leaves a version that came by an earlier grant, where the newer one is for another.
-async fn give_up(
-    ground: &Ground,
-    intake: &Intake,
-    arrival: &Arrival,
-    version: &Version,
-) -> Result<(), Fault> {
-    if version.state != State::Receiving {
-        let reason = "is for another version than the one that has come, and is judged";
-        return Err(Refusal::new("grant.used", reason).into());
-    }
-    let db = ground.database.begin().await?;
-    Ok(take_away(ground, intake, db, version, arrival.tenant.as_deref()).await?)
 }
 
 fn dial(context: &Arc<Context>, wish: &Wish, arrival: &Arrival) -> Result<Source> {

@@ -17,6 +17,9 @@ pub(super) async fn choose(
     news: News<'_>,
 ) -> Result<Option<Route>> {
     let is = |ways: &[Way]| ways.contains(&row.wish.way);
+    if is(&[Way::Carried]) {
+        return Ok(row.tried.is_empty().then_some(Route::Carried {}));
+    }
     if is(&[Way::Auto, Way::Direct])
         && !row
             .tried

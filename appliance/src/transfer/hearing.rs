@@ -113,7 +113,7 @@ impl Dispatch<'_> {
         }
     }
 
-    async fn take_receipt(
+    pub(super) async fn take_receipt(
         &mut self,
         db: &mut Transaction<'_, Sqlite>,
         row: &mut Row,

@@ -44,7 +44,7 @@ pub(super) struct Tried {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = TransferTry)]
 pub struct Try {
-    /// `direct`, `reversed` or `relay`.
+    /// `direct`, `reversed`, `relay` or `carried`.
     pub route: &'static str,
     /// Why the bytes could not go so.
     pub reason: String,
@@ -81,7 +81,7 @@ pub struct Transfer {
     /// How many files it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<u32>,
-    /// How the bytes go, or went last: `direct`, `reversed` or `relay`.
+    /// How the bytes go, or went last: `direct`, `reversed`, `relay` or `carried`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub route: Option<&'static str>,
@@ -485,5 +485,6 @@ fn name(route: &Route) -> &'static str {
         Route::Direct { .. } => "direct",
         Route::Reversed {} => "reversed",
         Route::Relay { .. } => "relay",
+        Route::Carried {} => "carried",
     }
 }

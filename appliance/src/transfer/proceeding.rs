@@ -62,7 +62,7 @@ impl Dispatch<'_> {
             return self.fail(db, row, message).await;
         };
         let reach = match &route {
-            Route::Direct { .. } => None,
+            Route::Direct { .. } | Route::Carried {} => None,
             Route::Reversed {} => choice::endpoint(db, &destination)
                 .await?
                 .map(|endpoint| Outreach::Reversed { endpoint }),
@@ -98,7 +98,7 @@ impl Dispatch<'_> {
     async fn grant(&self, db: &mut Transaction<'_, Sqlite>, row: &mut Row, route: &Route) -> Result<Signed> {
         let relay = match route {
             Route::Relay { node, .. } => Some(*node),
-            Route::Direct { .. } | Route::Reversed {} => None,
+            Route::Direct { .. } | Route::Reversed {} | Route::Carried {} => None,
         };
         if let Some(signed) = &row.grant {
             let grant: Grant = signed.read(Purpose::Grant)?;

@@ -27,6 +27,8 @@ pub enum Route {
         #[schema(value_type = String)]
         endpoint: Endpoint,
     },
+    /// People carry a sealed bundle; neither connects.
+    Carried {},
 }
 
 /// Where a source reaches out to, for a destination that doesn't get to it.
@@ -66,6 +68,7 @@ mod tests {
                 r#"{"kind":"direct","endpoint":"node.example:8443"}"#.to_owned(),
             ),
             (Route::Reversed {}, r#"{"kind":"reversed"}"#.to_owned()),
+            (Route::Carried {}, r#"{"kind":"carried"}"#.to_owned()),
             (
                 Route::Relay { node, endpoint },
                 format!(r#"{{"kind":"relay","node":"{node}","endpoint":"node.example:8443"}}"#),

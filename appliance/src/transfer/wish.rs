@@ -34,6 +34,8 @@ pub enum Way {
     Reversed,
     /// Both reach another node.
     Relay,
+    /// Neither reaches the other: people carry a sealed bundle.
+    Carried,
 }
 
 /// What somebody wants moved.

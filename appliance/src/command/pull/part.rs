@@ -17,7 +17,7 @@ const PIECE: usize = 256 << 10;
 
 /// What there is of a file.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(in crate::command) struct Part {
     file: File,
     path: PathBuf,
     name: PathBuf,
@@ -148,6 +148,14 @@ impl Part {
     /// Whether it is what it has to be.
     pub(super) fn is_right(&self) -> bool {
         self.is_whole() && self.hasher.clone().finish() == self.expected
+    }
+
+    /// All of it, from its first byte on.
+    pub(in crate::command) fn reread(&mut self) -> Result<&mut File> {
+        match self.file.seek(SeekFrom::Start(0)) {
+            Ok(_) => Ok(&mut self.file),
+            Err(error) => Err(self.failed("read", error)),
+        }
     }
 
     /// Takes it away: it is good for nothing.

@@ -12,15 +12,17 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admin::{Meter, Result};
+use crate::bundle::Bundle;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind};
+use crate::transfer::OfferedFile;
 
 /// Bytes that are read at once.
 const PIECE: u64 = 256 << 10;
 
 /// A file that is sent.
 #[derive(Debug, Clone)]
-pub(super) struct Outgoing {
+pub(in crate::command) struct Outgoing {
     pub(super) name: String,
     pub(super) bytes: u64,
     content: Arc<Content>,
@@ -28,11 +30,24 @@ pub(super) struct Outgoing {
 
 #[derive(Debug)]
 struct Content {
-    file: File,
+    origin: Origin,
     path: PathBuf,
-    /// When it was changed last, as it was opened.
-    changed: (i64, i64),
     digested: Mutex<Digested>,
+}
+
+/// Where a file's bytes are.
+#[derive(Debug)]
+enum Origin {
+    File {
+        file: File,
+        /// When it was changed last, as it was opened.
+        changed: (i64, i64),
+    },
+    Bundle {
+        bundle: Arc<Bundle>,
+        /// Where it begins in that.
+        start: u64,
+    },
 }
 
 /// The beginning of a file that was read.
@@ -55,12 +70,36 @@ impl Outgoing {
             name,
             bytes: metadata.len(),
             content: Arc::new(Content {
-                file,
+                origin: Origin::File {
+                    file,
+                    changed: (metadata.mtime(), metadata.mtime_nsec()),
+                },
                 path: path.to_owned(),
-                changed: (metadata.mtime(), metadata.mtime_nsec()),
                 digested: Mutex::default(),
             }),
         })
+    }
+
+    /// A file of a bundle, by its place among the others.
+    pub(in crate::command) fn of_bundle(
+        bundle: &Arc<Bundle>,
+        path: &Path,
+        index: usize,
+        file: &OfferedFile,
+    ) -> Self {
+        let origin = Origin::Bundle {
+            bundle: Arc::clone(bundle),
+            start: bundle.start_of(index),
+        };
+        Self {
+            name: file.name.clone(),
+            bytes: file.bytes,
+            content: Arc::new(Content {
+                origin,
+                path: path.to_owned(),
+                digested: Mutex::default(),
+            }),
+        }
     }
 
     /// What comes from a byte on; it is counted as it is taken.
@@ -93,13 +132,13 @@ impl Outgoing {
     /// The digest of all of it.
     pub(super) async fn digest(&self, json: bool) -> Result<Digest> {
         self.catch_up(self.bytes, json).await?;
-        let failed = |error| Error::file(&self.content.path, "read", error);
-        let now = self.content.file.metadata().map_err(failed)?;
-        if (now.len(), now.mtime(), now.mtime_nsec())
-            != (self.bytes, self.content.changed.0, self.content.changed.1)
-        {
-            let place = self.content.path.display().to_string();
-            return Err(Error::new(Kind::Changed, place, "has changed while it was sent").into());
+        if let Origin::File { file, changed } = &self.content.origin {
+            let failed = |error| Error::file(&self.content.path, "read", error);
+            let now = file.metadata().map_err(failed)?;
+            if (now.len(), now.mtime(), now.mtime_nsec()) != (self.bytes, changed.0, changed.1) {
+                let place = self.content.path.display().to_string();
+                return Err(Error::new(Kind::Changed, place, "has changed while it was sent").into());
+            }
         }
         Ok(self.content.digested().hasher.finish())
     }
@@ -117,20 +156,29 @@ impl Content {
             .clone()
     }
 
+    fn fill(&self, at: u64, piece: &mut [u8]) -> Result<(), Error> {
+        match &self.origin {
+            Origin::Bundle { bundle, start } => bundle.read_at(start.saturating_add(at), piece),
+            Origin::File { file, .. } => {
+                let read = file.read_exact_at(piece, at);
+                read.map_err(|error| match error.kind() {
+                    io::ErrorKind::UnexpectedEof => {
+                        let place = self.path.display().to_string();
+                        Error::new(Kind::Changed, place, "became shorter while it was sent")
+                    }
+                    _ => Error::file(&self.path, "read", error),
+                })
+            }
+        }
+    }
+
     /// Reads a piece on a thread that may wait for the disk. What comes again, after a connection broke, was digested already.
     fn read(self: &Arc<Self>, at: u64, length: u64) -> JoinHandle<Result<Bytes, Error>> {
         let content = Arc::clone(self);
         spawn_blocking(move || {
             let length = usize::try_from(length).unwrap_or_default();
             let mut piece = vec![0; length];
-            let read = content.file.read_exact_at(&mut piece, at);
-            read.map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    let place = content.path.display().to_string();
-                    Error::new(Kind::Changed, place, "became shorter while it was sent")
-                }
-                _ => Error::file(&content.path, "read", error),
-            })?;
+            content.fill(at, &mut piece)?;
             let mut digested = content.digested.lock().unwrap_or_else(PoisonError::into_inner);
             let new = digested
                 .bytes

@@ -40,8 +40,8 @@ pub(in crate::command) struct Create {
     #[arg(long, value_name = "HH:MM-HH:MM")]
     window: Option<Window>,
     /// By which way: the destination connects to the source, the source to the destination, or both to another node; those there
-    /// are in turn, if not given
-    #[arg(long, value_parser = PossibleValuesParser::new(["auto", "direct", "reversed", "relay"]))]
+    /// are in turn, if not given. Where none can be, it is carried: vcc bundle --help
+    #[arg(long, value_parser = PossibleValuesParser::new(["auto", "direct", "reversed", "relay", "carried"]))]
     route: Option<String>,
     /// Over this node, its name or id
     #[arg(long, value_name = "NODE")]
