@@ -18,6 +18,7 @@ mod carried;
 mod decision;
 mod fault;
 mod file;
+mod glance;
 mod leading;
 mod pace;
 mod plan;

@@ -129,6 +129,47 @@ fn a_signed_package_moves_and_the_next_version_moves_as_what_is_new_of_it() {
 }
 
 #[test]
+fn an_archive_is_judged_before_its_disk_comes_wherever_in_it_that_lies() {
+    let clouds = Clouds::start(&["north", "south"]);
+    let [north, south] = &clouds.nodes[..] else {
+        panic!()
+    };
+    let (publisher, stranger) = (Publisher::new("Publisher"), Publisher::new("Stranger"));
+    north.believes("publisher", &publisher.certificate);
+    north.believes("stranger", &stranger.certificate);
+    south.believes("publisher", &publisher.certificate);
+    let folder = tempfile::tempdir().unwrap();
+    let disk = noise(1, DISK);
+    let orders = [
+        ["web.ovf", "web.mf", "web.cert", "web-disk.vmdk"],
+        ["web.ovf", "web-disk.vmdk", "web.mf", "web.cert"],
+    ];
+    for (number, order) in orders.into_iter().enumerate() {
+        let archive = |name: &str, by: &Publisher, version: &str| {
+            let folder = folder.path().join(format!("{name}-{number}"));
+            let path = by.archive(&folder, version, &disk, order);
+            north.push(name, version, &path, &[]);
+        };
+        let version = format!("1.{number}");
+        archive("strange", &stranger, &version);
+        let refused = clouds.moves(&Clouds::wish("strange"), "REJECTED");
+        assert_eq!(refused["refusal"]["rule"], "certificate.untrusted", "{refused}");
+        assert!(refused["wire"].as_u64().unwrap() < 1 << 20, "{refused}");
+        archive("web", &publisher, &version);
+        let moved = clouds.moves(&Clouds::wish("web"), "PUBLISHED");
+        assert_eq!(moved["done"], moved["total"], "{moved}");
+    }
+    assert_eq!(south.published("strange"), [] as [String; 0]);
+    assert_eq!(south.published("web"), ["1.1", "1.0"]);
+    // Of the same disk in other places of an archive, what lies between comes.
+    let pulled = south.pulled("web").unwrap();
+    assert_eq!(
+        pulled["web.ova"],
+        std::fs::read(folder.path().join("web-1/web.ova")).unwrap()
+    );
+}
+
+#[test]
 fn a_node_whose_state_is_restored_takes_no_older_version_and_no_grant_of_before() {
     let mut clouds = Clouds::start(&["north", "south"]);
     let folder = tempfile::tempdir().unwrap();

@@ -56,6 +56,11 @@ impl Counts {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Bytes came, and are kept nowhere.
+    pub(super) fn passed(&self, bytes: u64) {
+        self.wire.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// What was counted before a restart.
     pub(super) fn begin_at(&self, wire: u64, reused: u64) {
         self.wire.fetch_add(wire, Ordering::Relaxed);

@@ -16,7 +16,7 @@ use super::pace::Pace;
 use super::source::Source;
 use super::standing::Standing;
 use super::worker::Shared;
-use super::{Arrival, Wish, carried, leading, version};
+use super::{Arrival, Wish, carried, glance, leading, version};
 use crate::catalog::{self, Intake, Sort, State, Version, owner_of};
 use crate::client::Client;
 use crate::clock::Moment;
@@ -319,7 +319,13 @@ async fn files(
     if offer.kind == Sort::Package {
         let policy =
             Policy::in_force(&mut ground.database.begin().await?, tenant, ground.clock.now()).await?;
-        let foreseen = leading::look_ahead(intake, owner, version, offer, policy).await?;
+        let foreseen = match pairs.as_slice() {
+            [(file, archive)] if Offer::is_archive(archive) && file.digest.is_none() => {
+                glance::look_ahead(shared, archive, clients, policy).await?
+            }
+            [(_, archive)] if Offer::is_archive(archive) => None,
+            _ => leading::look_ahead(intake, owner, version, offer, policy).await?,
+        };
         if let Some((false, verdict)) = foreseen {
             return Err(super::arrival::refusal_of(&verdict).into());
         }

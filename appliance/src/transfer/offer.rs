@@ -68,6 +68,11 @@ impl Offer {
         }
     }
 
+    /// Whether a file is a package by itself.
+    pub fn is_archive(file: &OfferedFile) -> bool {
+        MemberName::parse(&file.name).is_ok_and(|name| name.has_extension("ova"))
+    }
+
     /// Whether a file is one that a package is judged by: small, and fetched before the others.
     pub fn is_leading(file: &OfferedFile) -> bool {
         MemberName::parse(&file.name).is_ok_and(|name| {

@@ -82,7 +82,7 @@ impl Package {
     }
 
     /// Whether all of its files are side by side, and not members of an archive.
-    fn is_folder(&self) -> bool {
+    pub(super) fn is_folder(&self) -> bool {
         self.0.iter().all(|part| !part.name.has_extension("ova"))
     }
 
@@ -97,7 +97,7 @@ impl Package {
         }
     }
 
-    fn digests(&self, policy: &ovf::verify::Policy) -> Result<Option<Vec<DigestAlgorithm>>> {
+    pub(super) fn digests(&self, policy: &ovf::verify::Policy) -> Result<Option<Vec<DigestAlgorithm>>> {
         let mut look = self.source()?;
         policy.tolerate_in(&mut look);
         Ok(digests_named(&mut look)
@@ -157,28 +157,8 @@ pub fn judge(package: &Package, policy: &InForce) -> Result<(bool, Value)> {
     Ok((verdict.is_accepted(), told(&verdict)))
 }
 
-/// Judges a package of which descriptor, manifest and certificate are there, and of the other files lengths and digests are
-/// promised: what it will come to if they are kept. Nothing where that can't be told: of an archive, and of a manifest with
-/// digests that aren't SHA-256.
-///
-/// # Errors
-/// Its files can't be read: that says nothing about the package.
-pub fn foresee(package: &Package, policy: &InForce) -> Result<Option<(bool, Value)>> {
-    if let Some(refused) = policy.refuses_everything() {
-        return Ok(Some((false, refused)));
-    }
-    let is_told = package.is_folder()
-        && package
-            .digests(&policy.policy)?
-            .is_none_or(|digests| digests == [DigestAlgorithm::Sha256]);
-    match is_told {
-        true => judge(package, policy).map(Some),
-        false => Ok(None),
-    }
-}
-
 /// What is kept of a verdict: what failed first, and no more than somebody reads.
-fn told(verdict: &ovf::verify::Verdict) -> Value {
+pub(super) fn told(verdict: &ovf::verify::Verdict) -> Value {
     let others = verdict
         .checks()
         .iter()

@@ -122,6 +122,21 @@ impl Publisher {
         std::fs::write(folder.join("web-disk.vmdk"), disk).unwrap();
         folder.join("web.ovf")
     }
+
+    /// The same as an archive with its members in an order; its path.
+    pub(crate) fn archive(&self, folder: &Path, release: &str, disk: &[u8], order: [&str; 4]) -> PathBuf {
+        self.package(folder, release, disk);
+        let path = folder.join("web.ova");
+        let packed = std::process::Command::new("tar")
+            .args(["--format=ustar", "--owner=0", "--group=0", "--mode=644", "-C"])
+            .arg(folder)
+            .arg("-cf")
+            .arg(&path)
+            .args(order)
+            .status();
+        assert!(packed.unwrap().success());
+        path
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
