@@ -291,7 +291,7 @@ fn from_afar(clouds: &Clouds, folder: &Path, mib: usize) {
 
 /// Says where other nodes reach one.
 fn endpoint(clouds: &Clouds, node: &Node, at: Option<String>) {
-    let scope = format!("/api/v1/configurations/{}", node.id);
+    let scope = format!("/api/v1/configurations/node:{}", node.id);
     let settings = match &at {
         Some(at) => json!({ "settings": { "peer_endpoint": at } }),
         None => json!({ "settings": {} }),

@@ -1,7 +1,10 @@
 //! The pages and the wizard, as somebody uses them in a browser.
 #![allow(clippy::unwrap_used, reason = "a failed expectation of a test is a panic")]
 
+use e2e::artefacts;
+use e2e::authority::Authority;
 use e2e::browser::Browser;
+use e2e::clouds::Clouds;
 use e2e::connector::{Connector, PASSWORD};
 use e2e::web;
 
@@ -102,6 +105,70 @@ fn two_people_set_a_server_and_a_node_up_compare_a_fingerprint_and_see_all_of_it
 }
 
 #[test]
+fn a_transfer_is_ordered_watched_and_understood_on_pages() {
+    let Some(browser) = Browser::open() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let clouds = Clouds::start(folder.path(), &["north", "south", "west"]);
+    let certificate = std::fs::read_to_string(artefacts::key("ca.pem")).unwrap();
+    for node in clouds.nodes.iter().take(2) {
+        node.trust(&certificate);
+    }
+    let other = Authority::new(2048).expect("openssl makes certificates");
+    clouds.nodes[2].trust(&std::fs::read_to_string(other.path("root.pem")).unwrap());
+    let brought = clouds.nodes[0].bring("web", "package", "1.4.0", &[&artefacts::package()]);
+    assert_eq!(brought["state"], "PUBLISHED", "{brought}");
+    let server = &clouds.server;
+    browser.go(&format!("{}/login", server.origin()));
+    browser.fill("[name=name]", "root");
+    browser.fill("[name=password]", PASSWORD);
+    browser.click("button.main");
+    browser.wait_for("h1", "Overview");
+    let order = |destination: &str, rate: &str, route: &str| {
+        browser.go(&format!("{}/transfers/new", server.origin()));
+        for (name, value) in [
+            ("source", "north"),
+            ("catalog", "images"),
+            ("item", "web"),
+            ("destination", destination),
+            ("rate", rate),
+        ] {
+            browser.fill(&format!("[name={name}]"), value);
+        }
+        browser.run(&format!(
+            "document.querySelector('[name=route]').value = '{route}'"
+        ));
+        if rate == "1MiB" {
+            browser.picture("transfer-order.png");
+        }
+        browser.click("button.main");
+        browser.wait_for("h1", "images/web");
+    };
+    order("south", "1MiB", "auto");
+    browser.wait_for("[aria-current=step]", "RECEIVING");
+    browser.wait_for(".lead", "left");
+    browser.picture("transfer-under-way.png");
+    // The page shows by itself how it goes on.
+    browser.wait_for("[aria-current=step]", "PUBLISHED");
+    browser.wait_for("main", "Receipt");
+    browser.picture("transfer-done.png");
+    order("west", "", "auto");
+    browser.wait_for("[aria-current=step]", "REJECTED");
+    browser.wait_for("[role=alert]", "certificate.untrusted");
+    browser.picture("transfer-refused.png");
+    order("south", "", "carried");
+    browser.wait_for("main", "vcc bundle create");
+    browser.picture("transfer-by-hand.png");
+    browser.click("button.danger");
+    browser.wait_for("[aria-current=step]", "CANCELLED");
+    browser.go(&format!("{}/transfers", server.origin()));
+    for state in ["PUBLISHED", "REJECTED", "CANCELLED"] {
+        browser.wait_for("table", state);
+    }
+    browser.picture("transfers.png");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn a_small_screen_scrolls_in_one_direction() {
     let Some(browser) = Browser::open() else { return };
     let state = tempfile::tempdir().unwrap();
@@ -114,6 +181,8 @@ fn a_small_screen_scrolls_in_one_direction() {
         "/",
         "/nodes",
         "/tasks",
+        "/transfers",
+        "/transfers/new",
         "/configuration",
         "/authority",
         "/audit",

@@ -32,6 +32,7 @@ pub(super) async fn page(visitor: Visitor, Path(id): Path<String>) -> Result<Res
         @if transfer["refusal"].is_null() && !message.is_empty() {
             p class=[(transfer["state"] == "FAILED").then_some("alert")] { (message) }
         }
+        (by_hand(&transfer, id))
         (facts(&transfer))
         (tried(&transfer["tried"]))
         @if visitor.may(Right::WriteTransfers) { (buttons(&transfer, id)) }
@@ -91,6 +92,39 @@ fn refusal(refusal: &Value) -> Markup {
                     @if let Some(file) = refusal["file"].as_str() { dt { "File" } dd { (file) } }
                     @if let Some(chunk) = refusal["chunk"].as_u64() { dt { "Chunk" } dd { "the one that begins at byte " (chunk) } }
                 }
+            }
+        }
+    }
+}
+
+/// What people do where they carry it.
+fn by_hand(transfer: &Value, id: &str) -> Markup {
+    let (here, source, destination) = (
+        "here",
+        text(&transfer["source"]["name"]),
+        text(&transfer["destination"]["name"]),
+    );
+    let steps = [
+        (here, format!("vcc transfer grant {id} -o grant")),
+        (
+            source,
+            "vcc bundle create bundle --grant grant --key-file key".to_owned(),
+        ),
+        (
+            destination,
+            "vcc bundle bring bundle --key-file key --receipt receipt".to_owned(),
+        ),
+        (here, "vcc transfer receipt receipt".to_owned()),
+    ];
+    html! {
+        @if transfer["route"] == "carried" && transfer["ended"].is_null() {
+            section {
+                h2 { "By hand" }
+                table {
+                    thead { tr { th { "Where" } th { "What" } } }
+                    tbody { @for (place, command) in &steps { tr { td { (place) } td { code { (command) } } } } }
+                }
+                p { "The bundle and its key travel on two ways." }
             }
         }
     }

@@ -149,6 +149,7 @@ async fn page(visitor: &Visitor, form: &Form, wrong: Option<&str>) -> Result<Res
             }
             fieldset {
                 legend { "How" }
+                (way(form.text("route")))
                 (field("rate", "Bytes a second at most", "Such as 10MiB; without a limit, if left open", false))
                 (field("window", "Hours in which bytes move, in UTC", "Such as 22:00-06:00; always, if left open", false))
                 (check("moves", "Remove it at the source after the receipt"))
@@ -163,6 +164,23 @@ async fn page(visitor: &Visitor, form: &Form, wrong: Option<&str>) -> Result<Res
         None => layout,
     };
     Ok(layout.page(&content))
+}
+
+/// By which ways the bytes may go.
+fn way(chosen: &str) -> Markup {
+    let ways = [
+        ("auto", "As it can be: these in turn"),
+        ("direct", "The destination connects to the source"),
+        ("reversed", "The source connects to the destination"),
+        ("relay", "Over another node"),
+        ("carried", "By hand, in a sealed file"),
+    ];
+    html! {
+        label {
+            "Way"
+            select name="route" { @for (way, words) in ways { option value=(way) selected[chosen == way] { (words) } } }
+        }
+    }
 }
 
 /// What a form asks for.
@@ -186,7 +204,7 @@ fn wish(form: &Form) -> Result<Value, String> {
     if to_catalog.is_some() || to_item.is_some() {
         wish["to"] = place(to_catalog.unwrap_or(catalog), to_item.unwrap_or(item));
     }
-    for name in ["version", "window"] {
+    for name in ["version", "window", "route"] {
         if let Some(value) = form.filled(name) {
             wish[name] = value.into();
         }
