@@ -67,7 +67,7 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 unit:
-	$(CARGO) test --locked -q -p ovf -p image -p vdc -p packer -p appliance
+	@scripts/tests.sh --locked -p ovf -p image -p vdc -p packer -p appliance
 
 check: lint unit
 
@@ -85,7 +85,7 @@ deny: dependencies
 ARTEFACTS = OVA=$(abspath $(OVA)) VCC=$(abspath out/vcc) PACKAGE=$(abspath $(PACKAGE)) KEYS=$(abspath $(KEYS))
 
 e2e: package
-	$(ARTEFACTS) $(CARGO) test --locked -p e2e -- --test-threads=2 --nocapture
+	@$(ARTEFACTS) LANES=2 OPTIONS=--nocapture scripts/tests.sh --locked -p e2e
 
 reproducible: dependencies
 	@scripts/reproducible.sh
