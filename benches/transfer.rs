@@ -373,7 +373,7 @@ fn what_is_new(clouds: &Clouds, folder: &Path, mib: usize) {
     let [old, new] = builds(folder, mib);
     let copy = folder.join("copy.raw");
     std::fs::copy(&old, &copy).unwrap();
-    let script = "rsync --no-whole-file --inplace --stats \"$1\" \"$2\"";
+    let script = "rsync --no-whole-file --stats \"$1\" \"$2\"";
     let told = success(
         Command::new("bash")
             .args(["-c", script, "bash"])
