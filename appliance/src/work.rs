@@ -201,3 +201,27 @@ where
         let _ = timeout(TELL_AGAIN, told.changed()).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_bundle_that_is_waited_for_keeps_no_other_version_from_coming() {
+        let work = Work::default();
+        let turns = &work.turns;
+        let order = |route: &str| {
+            let grant = json!({ "document": "", "signature": "", "certificate": "" });
+            Order {
+                id: "1".to_owned(),
+                kind: "receive".to_owned(),
+                details: Some(json!({ "grant": grant, "route": { "kind": route } })),
+                cancel: false,
+            }
+        };
+        assert!(Arc::ptr_eq(&turns.of(&order("carried")), &turns.waiting));
+        assert!(Arc::ptr_eq(&turns.of(&order("reversed")), &turns.receiving));
+    }
+}

@@ -1,5 +1,6 @@
 //! Signed documents in files, as people carry them.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use super::failure::{Failure, Result};
@@ -29,12 +30,10 @@ pub(crate) fn keep(path: &Path, document: &Signed, replace: bool) -> Result<()> 
     let mut bytes = serde_json::to_vec(document)
         .map_err(|error| Error::new(Kind::Malformed, "the document", "can't be written").because(error))?;
     bytes.push(b'\n');
-    let file = PrivateFile::create(path)?;
-    let kept = match replace {
-        true => file.keep(&bytes),
-        false => file.keep_new(&bytes),
-    };
-    kept.map_err(taken)
+    let mut file = PrivateFile::create(path)?;
+    file.write_all(&bytes)
+        .map_err(|error| Error::file(path, "write", error))?;
+    file.finish(replace).map_err(taken)
 }
 
 /// What this machine refuses to write over, and what to do about it.

@@ -8,13 +8,11 @@ use uuid::Uuid;
 
 use super::request::{Body, Id, LoggedIn, Standing};
 use crate::access::{Principal, Right};
-use crate::audit::{self, Deed};
 use crate::clock::Moment;
-use crate::error::Error;
 use crate::http::problem::{Document, Problem};
 use crate::receiving::{Arrival, bring, granted};
 use crate::tenant::Tenant;
-use crate::transfer::{Grant, Offer, Phase, Place, Refusal, Signed};
+use crate::transfer::{Offer, Phase, Place, Refusal, Signed};
 
 /// What is brought.
 #[derive(Deserialize, ToSchema)]
@@ -91,25 +89,16 @@ pub(super) async fn create(
 ) -> Result<Json<Told>, Problem> {
     let user = user.may(Right::WriteCatalogs)?;
     let ground = standing.ground()?;
-    let now = standing.plausible_time()?;
+    standing.plausible_time()?;
     let grant = granted(ground, &new.grant).map_err(|refusal| refused(&refusal))?;
-    is_of(&new.offer, &grant)?;
-    let mut db = standing.begin(&user).await?;
-    let tenant = whose(&mut db, &user, &grant.destination.place).await?;
-    let deed = Deed {
-        actor: &user.name,
-        tenant: tenant.as_deref(),
-        action: "transfer.bring",
-        object: &grant.transfer.to_string(),
-        outcome: "begun",
-    };
-    // Its order may have come from the server before.
-    let known = Arrival::find(&mut db, grant.transfer).await?;
-    if known.is_none_or(|known| known.version.is_none() && !known.phase.has_ended()) {
-        audit::record(&mut db, deed, now).await?;
+    // Another one may be a mistake of whoever brings it, and ends nothing.
+    if !new.offer.is_of(&grant) {
+        return Err(Problem::INVALID.about("The offer is of another version than the grant."));
     }
-    db.commit().await.map_err(Error::from)?;
-    match bring(&standing.0, &new.grant, &grant, &new.offer).await? {
+    let mut db = standing.begin(&user).await?;
+    sees(&mut db, &user, &grant.destination.place).await?;
+    drop(db);
+    match bring(&standing.0, &user.name, &new.grant, &grant, &new.offer).await? {
         Ok(arrival) => Ok(Json(Told::of(arrival))),
         Err(refusal) => Err(refused(&refusal)),
     }
@@ -135,29 +124,13 @@ pub(super) async fn read(
     Ok(Json(Told::of(arrival.ok_or(Problem::NOT_FOUND)?)))
 }
 
-/// Sees that an offer is of what a grant is for: another one may be a mistake of whoever brings it, and ends nothing.
-fn is_of(offer: &Offer, grant: &Grant) -> Result<(), Problem> {
-    let is_same = offer.label == grant.label
-        && offer.kind == grant.kind
-        && offer.bytes() == grant.bytes
-        && offer.digest() == grant.digest;
-    match is_same {
-        true => Ok(()),
-        false => Err(Problem::INVALID.about("The offer is of another version than the grant.")),
-    }
-}
-
-/// The tenant that a place names, if a user sees it.
-async fn whose(
-    db: &mut Transaction<'_, Sqlite>,
-    user: &Principal,
-    place: &Place,
-) -> Result<Option<String>, Problem> {
-    let Some(name) = &place.tenant else {
-        return user.sees(None).then_some(None).ok_or(Problem::NOT_FOUND);
+/// Sees that a place is of a tenant that a user sees.
+async fn sees(db: &mut Transaction<'_, Sqlite>, user: &Principal, place: &Place) -> Result<(), Problem> {
+    let is_seen = match &place.tenant {
+        Some(name) => Tenant::named(db, user, name).await?.is_some(),
+        None => user.sees(None),
     };
-    let tenant = Tenant::named(db, user, name).await?;
-    Ok(Some(tenant.ok_or(Problem::NOT_FOUND)?.id))
+    is_seen.then_some(()).ok_or(Problem::NOT_FOUND)
 }
 
 fn refused(refusal: &Refusal) -> Problem {

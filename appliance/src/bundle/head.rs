@@ -25,14 +25,10 @@ impl Head {
     /// [`Kind::Malformed`], or [`Kind::Mismatch`] where the grant is for something else than what is offered.
     pub(crate) fn granted(&self) -> Result<Grant> {
         let grant: Grant = self.grant.read(Purpose::Grant)?;
-        let is_of = self.offer.digest() == grant.digest
-            && self.offer.bytes() == grant.bytes
-            && self.offer.label == grant.label
-            && self.offer.kind == grant.kind;
         self.offer
             .new_files()
             .map_err(|reason| Error::new(Kind::Malformed, "the bundle", reason))?;
-        match is_of {
+        match self.offer.is_of(&grant) {
             true => Ok(grant),
             false => Err(Error::new(
                 Kind::Mismatch,

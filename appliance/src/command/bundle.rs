@@ -45,6 +45,14 @@ impl Verb {
     }
 }
 
+fn stopped(bundle: String) -> Failure {
+    Failure::interrupted(
+        bundle,
+        "was stopped, and what came is kept",
+        "the same command goes on where it ended",
+    )
+}
+
 fn open(bundle: &Path, key: &Path) -> Result<Bundle> {
     let key = Key::read(key)?;
     Bundle::open(bundle, &key).map_err(unopened)

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ovf::package::MemberName;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::Call;
-use crate::admin::{Connector, Failure, ItemName, Resource, Result, printable, text, version};
+use crate::admin::{
+    Connector, Failure, ItemName, Resource, Result, or_interrupted, printable, text, version,
+};
 use crate::error::{Error, Kind};
 use crate::file;
 use crate::http::percent::encoded;
@@ -54,17 +55,14 @@ impl Arguments {
         let item = self.item.find(&mut connector).await?;
         let version = self.chosen(&mut connector, &item).await?;
         let wanted = self.wanted(&version)?;
-        let failed = |error| Error::new(Kind::Io, "SIGINT", "can't be waited for").because(error);
-        let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
-        let taken = tokio::select! {
-            taken = take(&mut connector, call.output, &wanted) => taken?,
-            _ = interrupted.recv() => return Err(Failure::interrupted(
+        let stopped = || {
+            Failure::interrupted(
                 self.item.to_string(),
                 "was stopped, and what came is kept in NAME.part",
                 "the same command goes on where it ended",
-            )),
+            )
         };
-        for part in taken {
+        for part in or_interrupted(take(&mut connector, call.output, &wanted), stopped).await? {
             part.keep(self.force).map_err(refusal)?;
         }
         let files = wanted

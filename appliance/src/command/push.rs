@@ -8,12 +8,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::Call;
-use crate::admin::{Failure, ItemName, Output, Resource, Result, findings, text, version};
+use crate::admin::{Failure, ItemName, Output, Resource, Result, findings, or_interrupted, text, version};
 use crate::catalog::State;
-use crate::error::{Error, Kind};
 use delivery::state;
 use files::{Sort, collect};
 
@@ -60,22 +58,15 @@ impl Arguments {
         };
         let announced = push.announce(&self.item, &self.version, sort).await?;
         let path = Resource::VERSION.path_of(&announced)?;
-        let failed = |error| Error::new(Kind::Io, "SIGINT", "can't be waited for").because(error);
-        let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
-        let followed = tokio::select! {
-            followed = push.delivery.follow(&path) => Some(followed),
-            _ = interrupted.recv() => None,
-        };
-        match followed {
-            Some(Ok(version)) => push.tell(call.output, &version),
-            Some(Err(failure)) => {
+        match or_interrupted(push.delivery.follow(&path), || stopped(&push.name)).await {
+            Ok(version) => push.tell(call.output, &version),
+            Err(failure) => {
                 if failure.is_passing() {
                     call.output
                         .remark("what came is kept: the same command goes on with it");
                 }
                 Err(failure)
             }
-            None => Err(push.stopped()),
         }
     }
 }
@@ -154,14 +145,14 @@ impl Push {
             false => Err(Failure::Unpublished(self.name.clone())),
         }
     }
+}
 
-    fn stopped(&self) -> Failure {
-        Failure::interrupted(
-            self.name.as_str(),
-            "was stopped, and what came is kept",
-            "the same command goes on where it ended, within a week; vcc catalog remove gives it up",
-        )
-    }
+fn stopped(name: &str) -> Failure {
+    Failure::interrupted(
+        name,
+        "was stopped, and what came is kept",
+        "the same command goes on where it ended, within a week; vcc catalog remove gives it up",
+    )
 }
 
 /// Names and lengths of a version's files.

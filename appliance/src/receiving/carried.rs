@@ -10,25 +10,27 @@ use super::Arrival;
 use super::beginning::{Begun, announce, begin, made};
 use super::decision::refuse;
 use super::fault::Fault;
-use super::run::at_work;
+use super::run::{at_work, wish};
 use super::standing::Standing;
+use crate::audit::{self, Deed};
 use crate::catalog::{Intake, State, Version};
 use crate::error::Result;
 use crate::service::{Context, Ground};
-use crate::transfer::{EXPIRED, Grant, Offer, Phase, Refusal, Signed};
+use crate::transfer::{EXPIRED, Grant, Offer, Phase, Refusal, Route, Signed};
 
 /// Between two looks whether somebody has brought it.
 const LOOK: Duration = Duration::from_secs(2);
 /// What somebody here can do something about: it is told, and nothing is decided by it.
 const MENDED_HERE: [&str; 4] = ["quota.exceeded", "disk.full", "version.taken", "tenant.unknown"];
 
-/// Begins a transfer whose grant and offer somebody brings, or finds how far it is. What breaks a rule for good ends it, with a
+/// Begins a transfer whose grant and offer somebody, `actor`, brings, or finds how far it is. What breaks a rule for good ends it, with a
 /// receipt that says so.
 ///
 /// # Errors
 /// The rule that keeps it from being begun, and decides nothing; the database fails.
 pub(crate) async fn bring(
     context: &Context,
+    actor: &str,
     signed: &Signed,
     grant: &Grant,
     offer: &Offer,
@@ -40,6 +42,16 @@ pub(crate) async fn bring(
         Err(Fault::Refused(refusal)) => return Ok(Err(refusal)),
         Err(Fault::Failed(error)) => return Err(error),
     };
+    if arrival.version.is_none() && !arrival.phase.has_ended() {
+        let deed = Deed {
+            actor,
+            tenant: arrival.tenant.as_deref(),
+            action: "transfer.bring",
+            object: &arrival.id.to_string(),
+            outcome: "done",
+        };
+        audit::record(&mut db, deed, ground.clock.now()).await?;
+    }
     db.commit().await?;
     if arrival.phase.has_ended() {
         return Ok(Ok(arrival));
@@ -108,5 +120,5 @@ fn came(version: &Version) -> u64 {
 
 /// Whether what a server orders comes with a bundle.
 pub(crate) fn is_carried(details: Option<&Value>) -> bool {
-    details.is_some_and(|details| details["route"]["kind"] == "carried")
+    wish(details).is_ok_and(|wish| wish.route == Route::Carried {})
 }

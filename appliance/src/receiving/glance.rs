@@ -5,7 +5,6 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use hyper::body::Bytes;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -13,7 +12,6 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::fault::ended;
-use super::queue::Part;
 use super::worker::Shared;
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
@@ -90,53 +88,25 @@ impl Blocks {
             ));
         }
         let offset = number * BLOCK;
-        let part = Part {
-            offset,
-            length: BLOCK.min(self.file.bytes.saturating_sub(offset)),
-            chunks: Vec::new(),
-            was_wrong: false,
-        };
+        let length = BLOCK.min(self.file.bytes.saturating_sub(offset));
         let runtime = self.runtime.clone();
-        let bytes = runtime.block_on(self.fetch(&part))?;
+        let bytes = runtime.block_on(self.fetch(offset, length))?;
+        self.shared.counts.passed(length);
         self.read.insert(number, bytes.clone());
         Ok(bytes)
     }
 
-    async fn fetch(&mut self, part: &Part) -> Result<Bytes> {
+    async fn fetch(&mut self, offset: u64, length: u64) -> Result<Bytes> {
         let late = |_| Error::new(Kind::Unreachable, "the source", "sends nothing any more");
+        let source = &self.shared.source;
         let fetched = timeout_at(self.until, async {
             let client = match &mut self.client {
                 Some(client) => client,
-                none => none.insert(self.shared.source.connect().await?),
+                none => none.insert(source.connect().await?),
             };
-            let mut flow = self.shared.source.part(client, &self.file, part).await?;
-            let mut bytes = Vec::new();
-            while let Some(frame) = flow.answer.body_mut().frame().await {
-                let frame = frame.map_err(|error| {
-                    Error::new(Kind::Unreachable, "the source", "broke off").because(error)
-                })?;
-                let data = frame.into_data().unwrap_or_default();
-                self.shared.counts.passed(data.len() as u64);
-                if bytes.len() as u64 + data.len() as u64 > part.length {
-                    return Err(Error::new(
-                        Kind::Malformed,
-                        "the source",
-                        "sends more than was asked for",
-                    ));
-                }
-                bytes.extend_from_slice(&data);
-            }
-            client.reuse(flow);
-            match bytes.len() as u64 == part.length {
-                true => Ok(Bytes::from(bytes)),
-                false => Err(Error::new(Kind::Unreachable, "the source", "broke off")),
-            }
+            source.piece(client, &self.file, offset, length).await
         });
-        let fetched = fetched.await.map_err(late).flatten();
-        if fetched.is_err() {
-            self.client = None;
-        }
-        fetched
+        fetched.await.map_err(late).flatten()
     }
 }
 

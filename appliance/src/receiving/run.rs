@@ -148,7 +148,7 @@ pub(super) fn at_work(context: &Context) -> Result<(&Ground, &Intake)> {
     Ok((ground, ground.intake.as_ref().ok_or_else(missing)?))
 }
 
-fn wish(details: Option<&Value>) -> Result<Wish> {
+pub(super) fn wish(details: Option<&Value>) -> Result<Wish> {
     let wrong = || Error::new(Kind::Malformed, "the order", "is not as it should be");
     let details = details.ok_or_else(wrong)?;
     serde_json::from_value(details.clone()).map_err(|error| wrong().because(error))

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_RANGE, IF_MATCH, RANGE};
+use hyper::header::{CONTENT_RANGE, HeaderName, IF_MATCH, RANGE};
+use hyper::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -150,33 +150,42 @@ impl Source {
         Ok(success(answer)?.into_bytes())
     }
 
+    /// A short piece of a file, all of it.
+    pub(super) async fn piece(
+        &self,
+        client: &mut Client,
+        file: &OfferedFile,
+        offset: u64,
+        length: u64,
+    ) -> Result<Bytes> {
+        let wanted = Wanted::new(file, offset, length);
+        let longest = usize::try_from(length).unwrap_or(usize::MAX);
+        let fields = wanted.fields(self.dialer.grant_field());
+        let answer = client
+            .fetch_with(&wanted.path, &fields, longest, PATIENCE)
+            .await?;
+        let answer = success(answer)?;
+        wanted.is(answer.status, &answer.fields)?;
+        match answer.into_bytes() {
+            bytes if bytes.len() == longest => Ok(bytes),
+            _ => Err(Error::new(
+                Kind::Malformed,
+                "the source",
+                "sends less than was asked for",
+            )),
+        }
+    }
+
     /// A part of a file, to be read as it comes.
     pub(super) async fn part(&self, client: &mut Client, file: &OfferedFile, part: &Part) -> Result<Flow> {
-        let path = format!("/api/v1/peer/files/{}", encoded(&file.name));
-        let last = part.offset + part.length.saturating_sub(1);
-        let range = format!("bytes={}-{last}", part.offset);
-        let tag = format!("\"sha256-{}\"", file.digest);
-        let fields = [
-            (GRANT, self.dialer.grant_field()),
-            (RANGE, range.as_str()),
-            (IF_MATCH, tag.as_str()),
-        ];
-        let flow = match client.flow(&path, &fields).await? {
+        let wanted = Wanted::new(file, part.offset, part.length);
+        let fields = wanted.fields(self.dialer.grant_field());
+        let flow = match client.flow(&wanted.path, &fields).await? {
             Ok(flow) => flow,
             Err(answer) => return Err(refused(&answer)),
         };
-        let expected = format!("bytes {}-{last}/{}", part.offset, file.bytes);
-        let told = flow.answer.headers().get(CONTENT_RANGE);
-        match flow.answer.status() == StatusCode::PARTIAL_CONTENT
-            && told.is_some_and(|told| *told == *expected)
-        {
-            true => Ok(flow),
-            false => Err(Error::new(
-                Kind::Malformed,
-                "the source",
-                "sends another part than was asked for",
-            )),
-        }
+        wanted.is(flow.answer.status(), flow.answer.headers())?;
+        Ok(flow)
     }
 
     /// Asks for what is short. What broke on the way, or found the source busy, is asked for again; a connection that broke is made anew.
@@ -193,6 +202,45 @@ impl Source {
                 }
                 asked => return asked,
             }
+        }
+    }
+}
+
+/// A range of a file that is asked for.
+struct Wanted {
+    path: String,
+    range: String,
+    /// What the file has to be.
+    tag: String,
+    /// What the answer has to say.
+    told: String,
+}
+
+impl Wanted {
+    fn new(file: &OfferedFile, offset: u64, length: u64) -> Self {
+        let last = offset + length.saturating_sub(1);
+        Self {
+            path: format!("/api/v1/peer/files/{}", encoded(&file.name)),
+            range: format!("bytes={offset}-{last}"),
+            tag: format!("\"sha256-{}\"", file.digest),
+            told: format!("bytes {offset}-{last}/{}", file.bytes),
+        }
+    }
+
+    fn fields<'a>(&'a self, grant: &'a str) -> [(HeaderName, &'a str); 3] {
+        [(GRANT, grant), (RANGE, &self.range), (IF_MATCH, &self.tag)]
+    }
+
+    /// Sees that an answer is that range.
+    fn is(&self, status: StatusCode, fields: &HeaderMap) -> Result<()> {
+        let told = fields.get(CONTENT_RANGE);
+        match status == StatusCode::PARTIAL_CONTENT && told.is_some_and(|told| *told == *self.told) {
+            true => Ok(()),
+            false => Err(Error::new(
+                Kind::Malformed,
+                "the source",
+                "sends another part than was asked for",
+            )),
         }
     }
 }

@@ -4,6 +4,7 @@ use ovf::package::MemberName;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Grant;
 use crate::catalog::{NewFile, Sort, digest_of_files};
 use crate::digest::Digest;
 
@@ -38,6 +39,14 @@ impl Offer {
                 .iter()
                 .map(|file| (file.digest, file.bytes, file.name.as_str())),
         )
+    }
+
+    /// Whether it is what a grant is for.
+    pub fn is_of(&self, grant: &Grant) -> bool {
+        self.label == grant.label
+            && self.kind == grant.kind
+            && self.bytes() == grant.bytes
+            && self.digest() == grant.digest
     }
 
     /// Bytes of all files; the most there can be where it is more.

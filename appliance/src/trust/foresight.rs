@@ -1,10 +1,11 @@
 //! What the judgement on a package will come to, before all of it is there.
 
+use std::collections::HashMap;
 use std::io::{Read, Seek};
 
 use ovf::manifest::{DigestAlgorithm, Manifest};
-use ovf::package::{MemberName, Role, Source};
-use ovf::verify::{digests_named, verify_knowing};
+use ovf::package::{Role, Source};
+use ovf::verify::verify_knowing;
 use serde_json::Value;
 
 use super::judge::told;
@@ -55,15 +56,18 @@ pub fn foresee_archive<R: Read + Seek + Send + 'static>(
             Role::Descriptor | Role::Certificate => {}
         }
     }
-    let promised = |manifest: &Manifest| {
-        let entry = |name: &MemberName| Some((name.clone(), manifest.entry(name)?.digest.clone()));
-        files.iter().filter_map(entry).collect()
-    };
-    let known = manifest.as_ref().map(promised).unwrap_or_default();
-    let digests = digests_named(&mut source())
-        .ok()
-        .filter(|digests| !digests.is_empty());
-    let digests = digests.unwrap_or_else(|| policy.policy.digests());
+    let (mut known, mut digests) = (HashMap::new(), Vec::new());
+    for entry in manifest.iter().flat_map(Manifest::entries) {
+        digests.push(entry.digest.algorithm());
+        if files.contains(&entry.name) {
+            known.insert(entry.name.clone(), entry.digest.clone());
+        }
+    }
+    digests.sort_unstable();
+    digests.dedup();
+    if digests.is_empty() {
+        digests = policy.policy.digests();
+    }
     let verdict = verify_knowing(&mut source(), &policy.policy, &digests, &known);
     let is_unread = verdict.failures().any(|check| check.code == ovf::Kind::Io.code());
     (!is_unread).then(|| (verdict.is_accepted(), told(&verdict)))

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use clap::Args;
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::admin::{Connector, Failure, Output, Resource, Result, document, printable, text};
+use crate::admin::{Connector, Failure, Output, Resource, Result, document, or_interrupted, printable, text};
 use crate::bundle::{Bundle, Head};
 use crate::command::Call;
 use crate::command::push::{Delivery, Outgoing};
@@ -85,17 +84,7 @@ impl Bring {
             .into_iter()
             .map(|(index, file)| Outgoing::of_bundle(bundle, &self.bundle, index, file));
         let mut delivery = Delivery::new(connector, call.output, files.collect(), &place);
-        let failed = |error| Error::new(Kind::Io, "SIGINT", "can't be waited for").because(error);
-        let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
-        let followed = tokio::select! {
-            followed = delivery.follow(&path) => followed,
-            _ = interrupted.recv() => return Err(Failure::interrupted(
-                place,
-                "was stopped, and what came is kept",
-                "the same command goes on where it ended",
-            )),
-        };
-        match followed {
+        match or_interrupted(delivery.follow(&path), || super::stopped(place)).await {
             Ok(_) => {}
             // It was refused meanwhile, and is gone with that.
             Err(failure) if failure.has_status(StatusCode::NOT_FOUND) => {}

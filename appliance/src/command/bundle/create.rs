@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::yield_now;
 
-use crate::admin::{Connector, Failure, Meter, Output, Resource, Result, document, printable, text};
+use crate::admin::{
+    Connector, Failure, Meter, Output, Resource, Result, document, or_interrupted, printable, text,
+};
 use crate::bundle::{Draft, Head, Key};
 use crate::command::Call;
 use crate::command::pull::{Part, Wanted, take};
@@ -67,21 +69,14 @@ impl Create {
                 digest: file.digest,
             })
             .collect();
-        let failed = |error| Error::new(Kind::Io, "SIGINT", "can't be waited for").because(error);
-        let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut parts = tokio::select! {
-            taken = take(&mut connector, call.output, &wanted) => taken?,
-            _ = interrupted.recv() => return Err(Failure::interrupted(
-                self.bundle.display().to_string(),
-                "was stopped, and what came is kept",
-                "the same command goes on where it ended",
-            )),
+        let made = async {
+            let mut parts = take(&mut connector, call.output, &wanted).await?;
+            let draft = Draft::create(&self.bundle, &key, &head)?;
+            seal(draft, &head, &mut parts, call.output).await
         };
-        let draft = Draft::create(&self.bundle, &key, &head)?;
-        seal(draft, &head, &mut parts, call.output)?
-            .keep(self.force)
-            .map_err(document::taken)?;
-        drop(parts);
+        let place = self.bundle.display().to_string();
+        let draft = or_interrupted(made, || super::stopped(place)).await?;
+        draft.keep(self.force).map_err(document::taken)?;
         std::fs::remove_dir_all(&folder).map_err(|error| Error::file(&folder, "remove", error))?;
         self.tell(&head, &granted, is_new, call.output)
     }
@@ -167,7 +162,7 @@ fn folder(bundle: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn seal(mut draft: Draft, head: &Head, parts: &mut [Part], output: Output) -> Result<Draft> {
+async fn seal(mut draft: Draft, head: &Head, parts: &mut [Part], output: Output) -> Result<Draft> {
     let meter = Meter::new("sealing", head.offer.bytes(), output.json);
     let mut piece = vec![0; PIECE];
     for part in parts {
@@ -180,6 +175,8 @@ fn seal(mut draft: Draft, head: &Head, parts: &mut [Part], output: Output) -> Re
                 Some(read) => {
                     draft.write(read)?;
                     meter.add(read.len());
+                    // Somebody may want it stopped.
+                    yield_now().await;
                 }
             }
         }

@@ -1,7 +1,6 @@
 //! `vcc bundle show`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
@@ -30,7 +29,7 @@ pub(in crate::command) struct Show {
 
 impl Show {
     pub(super) fn run(self, call: &Call) -> Result<()> {
-        let bundle = Arc::new(super::open(&self.bundle, &self.key_file)?);
+        let bundle = super::open(&self.bundle, &self.key_file)?;
         let grant = bundle.head().granted()?;
         if self.check {
             check(&bundle, call.output)?;
