@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds the tests that the arguments of `cargo test` name, and runs their programs side by side, LANES at once, with THREADS tests of
+# Builds all tests of the packages that the arguments (`-p PACKAGE`) name, and runs their programs side by side, LANES at once, with THREADS
 # each and OPTIONS: most of them wait most of the time. What one of them prints comes together, at its end; the first that fails ends all.
 set -eu -o pipefail
 lanes=${LANES:-3} threads=${THREADS:-2}
